@@ -1,0 +1,43 @@
+/**
+ * Why an event was not delivered, in one table. `class` decides what the worker does:
+ * - `event`: only this event's lane backs off and tries again, until the event's budget is spent;
+ * - `permanent`: this event goes to the dead letters at once;
+ * - `sink`: the whole sink is out of order; all of it waits, and no event spends its budget.
+ */
+export const deliveryErrors = {
+  failed: { class: 'event' },
+  timeout: { class: 'event' },
+  conflict: { class: 'event' },
+  rejected: { class: 'permanent' },
+  malformed: { class: 'permanent' },
+  unsupported: { class: 'permanent' },
+  'too-large': { class: 'permanent' },
+  unavailable: { class: 'sink' },
+  unauthorized: { class: 'sink' },
+  throttled: { class: 'sink' },
+  gone: { class: 'sink' },
+} as const satisfies Record<string, { readonly class: 'event' | 'permanent' | 'sink' }>
+
+export type DeliveryErrorCode = keyof typeof deliveryErrors
+
+/** A failed delivery. `message` holds at most 1 KiB and never a payload, a header or the query of a URL. */
+export class DeliveryError extends Error {
+  override readonly name = 'DeliveryError'
+  readonly code: DeliveryErrorCode
+  /** What the target asked for; a floor of the next delay of the whole sink. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(
+    code: DeliveryErrorCode,
+    message: string,
+    details: { readonly retryAfterMs?: number | undefined; readonly cause?: unknown } = {},
+  ) {
+    super(message.slice(0, 1024), details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.retryAfterMs = details.retryAfterMs
+  }
+
+  get retryable(): boolean {
+    return deliveryErrors[this.code].class !== 'permanent'
+  }
+}

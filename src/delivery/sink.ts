@@ -1,0 +1,99 @@
+/**
+ * THE CONTRACT between the delivery engine and a sink. A sink imports this file and nothing else of the project.
+ * One worker per sink batches, orders, retries and dead-letters; a sink makes one attempt and says what happened.
+ */
+import type { Logger } from 'pino'
+import type { Clock } from '../lib/clock.ts'
+
+export { type CloudEventAttributes, httpBinary, structured } from '../events/encode.ts'
+export type { Clock } from '../lib/clock.ts'
+export { DeliveryError, type DeliveryErrorCode, deliveryErrors } from './errors.ts'
+
+import type { CloudEventAttributes } from '../events/encode.ts'
+import type { Infer, JsonSchema } from '../lib/json-schema.ts'
+import type { DeliveryError } from './errors.ts'
+
+/** One CloudEvent on its way to a sink. */
+export interface OutboundEvent {
+  /** All context attributes; `id`, `source`, `type` never change between attempts. */
+  readonly attributes: CloudEventAttributes
+  /** Names the lane: events with one key leave one after the other, in the order they were offered. */
+  readonly key: string
+  /** Name of the stream that it belongs to: what `begin`, `end` and `gap` are fences of. */
+  readonly stream: string
+  readonly kind: 'change' | 'item' | 'begin' | 'end' | 'aborted' | 'gap'
+  /** JSON text, serialised once and shared by all sinks. Absent: an event without data. */
+  readonly data: string | undefined
+  /** Length of `data` in UTF-8 bytes; 0 if absent. */
+  readonly dataBytes: number
+  /** The next smaller form of the same event (same id), or undefined when there is none. */
+  smaller?(): OutboundEvent | undefined
+  /** This event and a newer one of the same object in one; same rules as `sinks.md` coalescing. */
+  merge?(newer: OutboundEvent): OutboundEvent
+}
+
+/** Why the event at `index` of a batch was not delivered. */
+export interface Failure {
+  readonly index: number
+  readonly error: DeliveryError
+}
+
+export interface DeliverContext {
+  /** Aborts when the attempt timed out or the bridge ends: settle soon, send nothing afterwards. */
+  readonly signal: AbortSignal
+}
+
+export interface Sink extends AsyncDisposable {
+  /** Proves that the target can be reached. Called by the worker, with back-off, until it resolves; never concurrently. */
+  connect(signal: AbortSignal): Promise<void>
+  /**
+   * One attempt. Called concurrently, up to the sink's `concurrency`, never with two events of one key at the same time
+   * unless `limits.sameKeyInBatch`. Resolves with the events that failed: `[]` means that all are durably accepted.
+   * A throw means that the whole batch failed: a DeliveryError decides by its code, anything else counts as `failed`.
+   */
+  deliver(batch: readonly OutboundEvent[], context: DeliverContext): Promise<readonly Failure[]>
+}
+
+export interface SinkLimits {
+  /** An event whose `sizeOf` is above goes out smaller, or to the dead letters. Bytes. */
+  readonly maxEventBytes: number
+  readonly maxBatchEvents: number
+  readonly maxBatchBytes: number
+  /** Bytes of the event as this sink encodes it. */
+  sizeOf(event: OutboundEvent): number
+  /** True only if events with one key succeed or fail together. */
+  readonly sameKeyInBatch: boolean
+  /** Batches in flight unless configured otherwise. */
+  readonly concurrency: number
+}
+
+/** What a sink is given besides its configuration. */
+export interface SinkContext {
+  /** The sink's name in the configuration. */
+  readonly name: string
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The process's standard output. Only a sink that is about it may touch it. */
+  readonly stdout: NodeJS.WritableStream
+  /** Resolves a credential reference to its present value; a file is read again at each call. Rejects naming the reference. */
+  secret(reference: SecretReference): Promise<string>
+}
+
+/** Where a credential is: never a literal. */
+export type SecretReference = { readonly env: string } | { readonly file: string }
+
+/** A sink type: a value in a folder of its own, imported when a configuration names it. */
+export interface SinkDefinition<S extends JsonSchema> {
+  readonly type: string
+  /** JSON Schema of the sink's own keys, with description, default and unit for each. */
+  readonly schema: S
+  /** May depend on the configuration. */
+  limits(config: Infer<S>): SinkLimits
+  /** Does no I/O. Throws an Error with a clear message for a configuration that the schema cannot refuse. */
+  create(config: Infer<S>, context: SinkContext): Sink
+}
+
+/** Types the definition of a sink from its schema; returns it as it is. */
+export function defineSink<const S extends JsonSchema>(definition: SinkDefinition<S>): SinkDefinition<S> {
+  return definition
+}

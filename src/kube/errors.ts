@@ -1,0 +1,61 @@
+/**
+ * Every way in which talking to an API server fails, in one table. Callers decide by `code`, never by message.
+ * Sources: apimachinery `Status`/`StatusReason`, HTTP status codes, informer conformance rows C16-C23, X1-X16.
+ */
+export const kubeErrors = {
+  /** No connection: refused, DNS, TLS. The request was not processed. */
+  refused: { retryable: true },
+  /** The connection broke after the request was sent: reset, EOF, GOAWAY, a truncated last line of a watch. */
+  reset: { retryable: true },
+  /** Nothing arrived for longer than the watchdog allows. */
+  idle: { retryable: true },
+  /** 429: too many requests, or a watch cache that is not ready. `retryAfterMs` is usually set. */
+  throttled: { retryable: true },
+  /** 503, 502, 504 without a more exact reason. */
+  unavailable: { retryable: true },
+  /** 500 and other 5xx, also in a watch (`StoreReadError`). */
+  server: { retryable: true },
+  /** 410 `Expired` or `Gone`: the resourceVersion or the continue token is older than the server's history. */
+  expired: { retryable: true },
+  /** The server has not reached the resourceVersion that was asked for (504 `ResourceVersionTooLarge`). */
+  'too-large-resource-version': { retryable: true },
+  /** 401. */
+  unauthorized: { retryable: true },
+  /** 403. Heals when the right is granted. */
+  forbidden: { retryable: true },
+  /** 404: the resource is not served (a CRD that is gone or not there yet). */
+  'not-found': { retryable: true },
+  /** Any other 4xx: the server will not take this request as it is. */
+  rejected: { retryable: false },
+  /** A frame or list that cannot be used: bad JSON, unknown type, no resourceVersion, wrong kind, a `Table`. */
+  unusable: { retryable: true },
+} as const satisfies Record<string, { readonly retryable: boolean }>
+
+export type KubeErrorCode = keyof typeof kubeErrors
+
+export interface KubeErrorDetails {
+  /** HTTP status, or the `code` of a Status object in a watch. */
+  readonly status?: number
+  /** `reason` of the Status object, for example `Expired`. */
+  readonly reason?: string
+  /** From `Retry-After` or `details.retryAfterSeconds`. */
+  readonly retryAfterMs?: number
+  readonly cause?: unknown
+}
+
+/** A failed request, or a watch that ended other than cleanly. The message names the request, never a credential. */
+export class KubeError extends Error {
+  override readonly name = 'KubeError'
+  readonly code: KubeErrorCode
+  readonly status: number | undefined
+  readonly reason: string | undefined
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: KubeErrorCode, message: string, details: KubeErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.status = details.status
+    this.reason = details.reason
+    this.retryAfterMs = details.retryAfterMs
+  }
+}
