@@ -1,0 +1,13 @@
+/** `deltawire/events`: the public contract in code. docs/events.md says what a consumer can rely on. */
+export * from './attributes.ts'
+export {
+  batched,
+  batchedContentType,
+  type Encodable,
+  encodeHeaderValue,
+  httpBinary,
+  structured,
+  structuredContentType,
+} from './encode.ts'
+export * from './ids.ts'
+export * from './types.ts'
