@@ -1,0 +1,53 @@
+import { hash } from 'node:crypto'
+import type { KubeObject, ResourceVersion, Uid } from '../kube/object.ts'
+
+const MODULUS_BITS = 256
+
+/**
+ * The objects of a stream at its position, as far as a snapshot's `end` speaks of them: how many, and two digests
+ * that do not depend on order, kept as running sums. Memory grows with the number of objects only.
+ *
+ * members = sum modulo 2^256 of SHA-256(`<subject>:<uid>`); state = the same with `:<resourceVersion>` appended.
+ */
+export class Members {
+  readonly #entries = new Map<Uid, { readonly identity: string; readonly resourceVersion: ResourceVersion }>()
+  #members = 0n
+  #state = 0n
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** The object is there, in this version. */
+  put({ metadata: { namespace, name, uid, resourceVersion } }: KubeObject): void {
+    const known = this.#entries.get(uid)
+    if (known?.resourceVersion === resourceVersion) return
+    const identity = known?.identity ?? `${namespace ? `${namespace}/${name}` : name}:${uid}`
+    if (known) this.#state -= digest(`${identity}:${known.resourceVersion}`)
+    else this.#members = BigInt.asUintN(MODULUS_BITS, this.#members + digest(identity))
+    this.#state = BigInt.asUintN(MODULUS_BITS, this.#state + digest(`${identity}:${resourceVersion}`))
+    this.#entries.set(uid, { identity, resourceVersion })
+  }
+
+  /** The object is gone. An unknown one is no change. */
+  remove(uid: Uid): void {
+    const known = this.#entries.get(uid)
+    if (!known) return
+    this.#entries.delete(uid)
+    this.#members = BigInt.asUintN(MODULUS_BITS, this.#members - digest(known.identity))
+    this.#state = BigInt.asUintN(MODULUS_BITS, this.#state - digest(`${known.identity}:${known.resourceVersion}`))
+  }
+
+  /** 64 lower-case hex digits each. */
+  digests(): { readonly members: string; readonly state: string } {
+    return { members: hex(this.#members), state: hex(this.#state) }
+  }
+}
+
+function digest(text: string): bigint {
+  return BigInt(`0x${hash('sha256', text, 'hex')}`)
+}
+
+function hex(sum: bigint): string {
+  return sum.toString(16).padStart(64, '0')
+}

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { resourceVersion as rv } from '../kube/object.ts'
+import { type Slot, Watermark } from './watermark.ts'
+
+test('the watermark stands before the oldest unsettled slot, whatever settled behind it', () => {
+  const watermark = new Watermark()
+  const [five, seven, nine, ten] = ['5', '7', '9', '10'].map((text) => watermark.open(rv(text)))
+  assert.ok(five && seven && nine && ten)
+  watermark.settle(seven)
+  watermark.settle(ten)
+  assert.equal(watermark.value, undefined)
+  watermark.settle(five)
+  assert.equal(watermark.value, '7')
+  watermark.settle(nine)
+  assert.equal(watermark.value, '9', 'more may come at 10')
+  watermark.complete(rv('12'))
+  assert.equal(watermark.value, '12')
+  assert.equal(watermark.lag, 0)
+})
+
+test('a position is reached with the last of its slots', () => {
+  const watermark = new Watermark()
+  const slots = ['5', '5', '5'].map((text) => watermark.open(rv(text)))
+  for (const slot of slots) watermark.settle(slot)
+  assert.equal(watermark.value, undefined)
+  const late = watermark.open(rv('5'))
+  watermark.open(rv('6'))
+  assert.equal(watermark.value, undefined)
+  watermark.settle(late)
+  assert.equal(watermark.value, '5')
+})
+
+test('a slot below its predecessor is refused', () => {
+  const watermark = new Watermark()
+  watermark.open(rv('10'))
+  assert.throws(() => watermark.open(rv('9')), { message: 'a slot at position 9 was opened after 10' })
+  watermark.complete(rv('12'))
+  assert.throws(() => watermark.open(rv('12')), { message: 'a slot at position 12 was opened after 12' })
+})
+
+test('after a restart lower positions count and old slots do not', () => {
+  const watermark = new Watermark()
+  const old = watermark.open(rv('10'))
+  watermark.restart()
+  const young = watermark.open(rv('3'))
+  watermark.settle(old)
+  watermark.complete(rv('3'))
+  assert.equal(watermark.value, undefined)
+  watermark.settle(young)
+  assert.equal(watermark.value, '3')
+})
+
+test('P1 in any order of settling, nothing at or below the watermark is unsettled or still to come', () => {
+  const step = fc.record({
+    type: fc.constantFrom('open', 'settle', 'settle', 'complete'),
+    gap: fc.nat(2),
+    pick: fc.nat(),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (history) => {
+      const watermark = new Watermark()
+      const slots: Slot[] = []
+      let position = 1
+      const completed = [0]
+      for (const { type, gap, pick } of history) {
+        if (type === 'open') {
+          position = Math.max(position + gap, (completed.at(-1) ?? 0) + 1)
+          slots.push(watermark.open(rv(String(position))))
+        } else if (type === 'complete') {
+          completed.push(position)
+          watermark.complete(rv(String(position)))
+        } else if (slots.length > 0) {
+          watermark.settle(slots[pick % slots.length] as Slot)
+        }
+        assert.equal(Number(watermark.value ?? 0), expected(slots, completed))
+      }
+    }),
+  )
+})
+
+/** The definition, slowly: the highest position that is over and before every unsettled slot. */
+function expected(slots: readonly Slot[], completed: readonly number[]): number {
+  const unsettled = slots.filter((slot) => !slot.settled).map((slot) => Number(slot.position))
+  const last = Number(slots.at(-1)?.position ?? 0)
+  const over = [...completed, ...slots.map((slot) => Number(slot.position)).filter((position) => position < last)]
+  return Math.max(0, ...over.filter((position) => unsettled.every((open) => open > position)))
+}

@@ -1,0 +1,87 @@
+import { compareResourceVersions, type ResourceVersion } from '../kube/object.ts'
+
+/** One place in the offer order of a (stream, sink). */
+export interface Slot {
+  readonly position: ResourceVersion
+  settled: boolean
+}
+
+/**
+ * Up to where all that a stream offered to one sink is settled.
+ *
+ * Guarantee: `value` is p only when nothing at or below p is unsettled, nor will be: slots are opened in offer order
+ * with the stream's position, which never falls, so p is over once a higher slot is opened or `complete(p)` was called.
+ *
+ *   opened:   5 settled | 7 settled | 9 open | 9 settled | 12 settled      value: 7
+ *
+ * Memory grows with the slots behind the oldest unsettled one, which the sink's queue bounds.
+ */
+export class Watermark {
+  #slots: Slot[] = []
+  /** Slots before this index are settled and counted in `#value`. */
+  #head = 0
+  /** The highest position that a slot was opened at. */
+  #last: ResourceVersion | undefined
+  #completed: ResourceVersion | undefined
+  #value: ResourceVersion | undefined
+
+  /** Undefined until everything at the first position is settled. */
+  get value(): ResourceVersion | undefined {
+    return this.#value
+  }
+
+  /** Slots that hold the watermark back, or wait behind one that does. */
+  get lag(): number {
+    return this.#slots.length - this.#head
+  }
+
+  /** Throws a RangeError if the position is over: it was completed, or a higher slot is open. */
+  open(position: ResourceVersion): Slot {
+    const low = this.#last !== undefined && compareResourceVersions(position, this.#last) < 0
+    if (low || (this.#completed !== undefined && compareResourceVersions(position, this.#completed) <= 0)) {
+      throw new RangeError(`a slot at position ${position} was opened after ${low ? this.#last : this.#completed}`)
+    }
+    const slot: Slot = { position, settled: false }
+    this.#slots.push(slot)
+    this.#last = position
+    this.#advance()
+    return slot
+  }
+
+  /** Settling a slot twice, or one from before a `restart`, changes nothing. */
+  settle(slot: Slot): void {
+    slot.settled = true
+    this.#advance()
+  }
+
+  /** Nothing more will be opened up to `position`: a bookmark, or the end of a list. A lower one changes nothing. */
+  complete(position: ResourceVersion): void {
+    if (this.#completed !== undefined && compareResourceVersions(position, this.#completed) <= 0) return
+    this.#completed = position
+    this.#advance()
+  }
+
+  #advance(): void {
+    for (let first = this.#slots[this.#head]; first?.settled; first = this.#slots[this.#head]) {
+      const next = this.#slots[this.#head + 1]
+      const over = this.#completed !== undefined && compareResourceVersions(first.position, this.#completed) <= 0
+      if (!next && !over) break
+      this.#head++
+      if (next?.position !== first.position) this.#value = first.position
+    }
+    if (this.#head === this.#slots.length && this.#completed !== undefined) this.#value = this.#completed
+    if (this.#head > 1024 && this.#head * 2 > this.#slots.length) {
+      this.#slots = this.#slots.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  /** Forgets everything: the server's versions went back, so positions before this mean nothing any more. */
+  restart(): void {
+    this.#slots = []
+    this.#head = 0
+    this.#last = undefined
+    this.#completed = undefined
+    this.#value = undefined
+  }
+}
