@@ -1,0 +1,59 @@
+import type { Change } from '../reconcile/change.ts'
+
+/** What a route may ask for. `snapshot`: begin, items, end and aborted. */
+export type On = 'added' | 'updated' | 'deleted' | 'snapshot' | 'gap'
+
+/** What an event's data holds. */
+export interface Payload {
+  readonly shape: 'object' | 'metadata' | 'reference' | 'bare'
+  /** Sends the previous observed state with an `updated`. */
+  readonly previous: boolean
+}
+
+export interface Route {
+  readonly name: string
+  /** Names of sources; absent = all. */
+  readonly from?: readonly string[]
+  /** Names of sinks. */
+  readonly to: readonly string[]
+  readonly on: readonly On[]
+  readonly payload: Payload
+}
+
+/**
+ * What one sink sees of one stream. The first route from the source to the sink shapes everything that the sink gets:
+ * there is no fall-through, and a change reaches a sink once.
+ */
+export interface View {
+  readonly sink: string
+  readonly payload: Payload
+  readonly on: ReadonlySet<On>
+}
+
+export const allOn = ['added', 'updated', 'deleted', 'snapshot', 'gap'] as const satisfies readonly On[]
+export const wholeObject: Payload = { shape: 'object', previous: false }
+
+/** The views of a source's streams, in the order of `sinks`. No route at all = everything to every sink. */
+export function viewsOf(source: string, routes: readonly Route[], sinks: readonly string[]): readonly View[] {
+  if (routes.length === 0) return sinks.map((sink) => ({ sink, payload: wholeObject, on: new Set(allOn) }))
+  return sinks.flatMap((sink) => {
+    const route = routes.find(({ from, to }) => to.includes(sink) && (from?.includes(source) ?? true))
+    return route ? [{ sink, payload: route.payload, on: new Set(route.on) }] : []
+  })
+}
+
+const kindOfChange: Record<Exclude<Change['type'], 'Progress'>, On> = {
+  Added: 'added',
+  Updated: 'updated',
+  Deleted: 'deleted',
+  Gap: 'gap',
+  SnapshotBegin: 'snapshot',
+  SnapshotItem: 'snapshot',
+  SnapshotEnd: 'snapshot',
+  SnapshotAborted: 'snapshot',
+}
+
+/** Whether the view's sink is to get this change. */
+export function wants({ on }: View, change: Exclude<Change, { type: 'Progress' }>): boolean {
+  return on.has(kindOfChange[change.type])
+}
