@@ -51,11 +51,14 @@ type InferObject<S> = S extends { readonly properties: infer P }
   ? Flat<
       { readonly [K in keyof P as K extends Present<S, P> ? K : never]: Infer<P[K]> } & {
         readonly [K in keyof P as K extends Present<S, P> ? never : K]?: Infer<P[K]>
-      }
+      } & Others<S>
     >
   : S extends { readonly additionalProperties: infer V extends JsonSchema }
     ? { readonly [name: string]: Infer<V> }
     : { readonly [name: string]: unknown }
+
+/** Members without a schema are part of the type only where the schema says so in words: `additionalProperties: true`. */
+type Others<S> = S extends { readonly additionalProperties: true } ? { readonly [name: string]: unknown } : unknown
 
 type Present<S, P> =
   | (S extends { readonly required: readonly (infer R)[] } ? R : never)
