@@ -9,8 +9,9 @@ import { type CloudEventAttributes, cleanText } from './attributes.ts'
 
 export type { CloudEventAttributes } from './attributes.ts'
 
-export const structuredContentType = 'application/cloudevents+json; charset=UTF-8'
-export const batchedContentType = 'application/cloudevents-batch+json; charset=UTF-8'
+/** Without a charset: JSON is UTF-8, and receivers exist that compare the whole header (the JavaScript SDK is one). */
+export const structuredContentType = 'application/cloudevents+json'
+export const batchedContentType = 'application/cloudevents-batch+json'
 
 /** One event before it is encoded. `data` is JSON text; undefined: an event without data, which `null` is not. */
 export interface Encodable {

@@ -1,6 +1,7 @@
 /** `deltawire/events`: the public contract in code. docs/events.md says what a consumer can rely on. */
 export * from './attributes.ts'
 export * from './data.ts'
+export * from './decode.ts'
 export * from './definition.ts'
 export {
   batched,

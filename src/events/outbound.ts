@@ -1,0 +1,22 @@
+import type { CloudEventAttributes } from './attributes.ts'
+
+/** One CloudEvent on its way to a sink. */
+export interface OutboundEvent {
+  /** All context attributes; `id`, `source`, `type` never change between attempts. */
+  readonly attributes: CloudEventAttributes
+  /** Names the lane: events with one key leave one after the other, in the order they were offered. */
+  readonly key: string
+  /** Name of the stream that it belongs to: what `begin`, `end` and `gap` are fences of. */
+  readonly stream: string
+  readonly kind: 'change' | 'item' | 'begin' | 'end' | 'aborted' | 'gap'
+  /** JSON text, serialised once and shared by all sinks. Absent: an event without data. */
+  readonly data: string | undefined
+  /** Length of `data` in UTF-8 bytes; 0 if absent. */
+  readonly dataBytes: number
+  /** The next smaller form of the same event (same id), or undefined when there is none. */
+  smaller?(): OutboundEvent | undefined
+  /** The event that goes out instead of an `end` which may not wait any longer for what its stream offered before it. */
+  aborted?(cause: string): OutboundEvent
+  /** This event and a newer one of the same object in one. */
+  merge?(newer: OutboundEvent): OutboundEvent
+}
