@@ -6,31 +6,13 @@ import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 
 export { type CloudEventAttributes, httpBinary, structured } from '../events/encode.ts'
+export type { OutboundEvent } from '../events/outbound.ts'
 export type { Clock } from '../lib/clock.ts'
 export { DeliveryError, type DeliveryErrorCode, deliveryErrors } from './errors.ts'
 
-import type { CloudEventAttributes } from '../events/encode.ts'
+import type { OutboundEvent } from '../events/outbound.ts'
 import type { Infer, JsonSchema } from '../lib/json-schema.ts'
 import type { DeliveryError } from './errors.ts'
-
-/** One CloudEvent on its way to a sink. */
-export interface OutboundEvent {
-  /** All context attributes; `id`, `source`, `type` never change between attempts. */
-  readonly attributes: CloudEventAttributes
-  /** Names the lane: events with one key leave one after the other, in the order they were offered. */
-  readonly key: string
-  /** Name of the stream that it belongs to: what `begin`, `end` and `gap` are fences of. */
-  readonly stream: string
-  readonly kind: 'change' | 'item' | 'begin' | 'end' | 'aborted' | 'gap'
-  /** JSON text, serialised once and shared by all sinks. Absent: an event without data. */
-  readonly data: string | undefined
-  /** Length of `data` in UTF-8 bytes; 0 if absent. */
-  readonly dataBytes: number
-  /** The next smaller form of the same event (same id), or undefined when there is none. */
-  smaller?(): OutboundEvent | undefined
-  /** This event and a newer one of the same object in one; same rules as `sinks.md` coalescing. */
-  merge?(newer: OutboundEvent): OutboundEvent
-}
 
 /** Why the event at `index` of a batch was not delivered. */
 export interface Failure {
