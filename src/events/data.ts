@@ -235,6 +235,7 @@ export const markerSchemas = {
     'updated',
     'deleted',
     'unchanged',
+    'deadLettered',
   ]),
   aborted: marker('A snapshot will not be completed', { id: snapshotId, cause }, ['id', 'cause']),
 } as const

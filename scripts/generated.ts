@@ -1,0 +1,9 @@
+/** Every generated file of the repository, as it should be. A new generator is one more entry of the list. */
+import { eventsReference, type GeneratedFile } from '../src/events/reference.ts'
+
+const generators: readonly (() => Promise<readonly GeneratedFile[]>)[] = [eventsReference]
+
+/** Reads definitions and writes nothing. */
+export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
+  return (await Promise.all(generators.map((generate) => generate()))).flat()
+}
