@@ -1,0 +1,255 @@
+/**
+ * Turns what the queue holds into deltas, by comparing it with the store and writing it there. The one place where
+ * differences are made: `changeToDeltas` for a single change, `Replacement` for a whole list.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import {
+  compareResourceVersions,
+  type KubeObject,
+  keyOf,
+  type ObjectIdentity,
+  type ResourceVersion,
+  type Uid,
+} from '../kube/object.ts'
+import type { Delta, GapCause, Seen } from './delta.ts'
+import { type Change, type DeltaQueue, type Entry, MAX_POP } from './delta-queue.ts'
+import { isIdentityOnly } from './identity-only.ts'
+import type { Store } from './indexer.ts'
+import type { StreamObserver } from './observer.ts'
+
+/** `whole`: every object of the resource (or namespace). `selected`: only what label or field selectors let through. */
+export type Scope = 'whole' | 'selected'
+
+export interface DeltaSourceOptions<T extends KubeObject> {
+  readonly queue: DeltaQueue<T>
+  readonly store: Store<T>
+  readonly scope: Scope
+  readonly observer: StreamObserver
+}
+
+type Replace<T extends KubeObject> = Entry<T> & { readonly type: 'Replace' }
+
+/** Deleted uids that are remembered, so that a server which repeats old frames brings nobody back to life. */
+const REMEMBERED_DELETES = 4096
+
+export class DeltaSource<T extends KubeObject> {
+  readonly #options: DeltaSourceOptions<T>
+  readonly #deleted = new Map<Uid, ResourceVersion>()
+  #replacement: Replacement<T> | undefined
+  #synced = false
+
+  constructor(options: DeltaSourceOptions<T>) {
+    this.#options = options
+  }
+
+  /** The whole first list has been taken. */
+  get synced(): boolean {
+    return this.#synced
+  }
+
+  /** The list whose differences are being taken: the store holds all of it already. */
+  get replacement(): object | undefined {
+    return this.#replacement
+  }
+
+  /** Whether `next` has something to apply. */
+  get waiting(): boolean {
+    return this.#replacement !== undefined || this.#options.queue.size > 0
+  }
+
+  /** Applies the next batch and returns its deltas; empty if nothing waits or all of it was stale. */
+  next(): readonly Delta<T>[] {
+    if (this.#replacement) return this.#take(this.#replacement)
+    const { queue, store } = this.#options
+    const deltas: Delta<T>[] = []
+    for (const entry of queue.pop()) {
+      switch (entry.type) {
+        case 'Replace':
+          return this.#take(this.#replace(entry))
+        case 'Bookmark':
+          store.resourceVersion = entry.resourceVersion
+          return [{ type: 'Progress', resourceVersion: entry.resourceVersion }]
+        default:
+          this.#change(entry, deltas)
+      }
+    }
+    return deltas
+  }
+
+  #take(replacement: Replacement<T>): readonly Delta<T>[] {
+    const deltas = replacement.next()
+    this.#replacement = replacement.done ? undefined : replacement
+    if (replacement.done) this.#synced = true
+    return deltas
+  }
+
+  #replace(entry: Replace<T>): Replacement<T> {
+    if (entry.cause === 'restored') this.#deleted.clear()
+    return new Replacement(entry, this.#options)
+  }
+
+  #change(entry: Change<T>, deltas: Delta<T>[]): void {
+    const { store, scope, observer } = this.#options
+    const { type, key, object, observedAt } = entry
+    const { uid, resourceVersion } = object.metadata
+    const stored = store.get(key)
+    if (this.#isStale(entry, stored)) {
+      observer.droppedStale()
+      return
+    }
+    const seen: Seen = { resourceVersion, observed: 'watch', observedAt, collapsed: false }
+    const renewed = stored !== undefined && stored.metadata.uid !== uid
+    // an older uid than the one that has the name now: its delete is passed on, the store is not concerned
+    const older = renewed && compareResourceVersions(resourceVersion, stored.metadata.resourceVersion) <= 0
+    if (renewed && !older) {
+      deltas.push(inferredDelete(stored, 'whole', { ...seen, collapsed: true }))
+      observer.inferredDeletes(1)
+      this.#remember(stored.metadata.uid, resourceVersion)
+    }
+    if (type === 'Delete') {
+      if (!older) store.delete(key)
+      const identity = identityOf(object)
+      deltas.push({ type: 'Deleted', identity, object, finalStateKnown: true, gone: scope === 'whole', ...seen })
+      this.#remember(uid, resourceVersion)
+    } else {
+      store.put(key, object)
+      if (stored && !renewed) deltas.push({ type: 'Updated', object, previous: stored, ...seen })
+      else deltas.push({ type: 'Added', object, ...seen })
+    }
+    if (!older) store.resourceVersion = resourceVersion
+  }
+
+  /** Not newer than what is known of its uid. A repeated delete passes: better told twice than never. */
+  #isStale({ type, object }: Change<T>, stored: T | undefined): boolean {
+    const { uid, resourceVersion } = object.metadata
+    if (!stored || stored.metadata.uid !== uid) {
+      if (type === 'Delete') return false
+      const deletedAt = this.#deleted.get(uid)
+      if (deletedAt && compareResourceVersions(resourceVersion, deletedAt) <= 0) return true
+      return stored !== undefined && compareResourceVersions(resourceVersion, stored.metadata.resourceVersion) <= 0
+    }
+    const order = compareResourceVersions(resourceVersion, stored.metadata.resourceVersion)
+    return type === 'Delete' ? order < 0 : order <= 0
+  }
+
+  #remember(uid: Uid, resourceVersion: ResourceVersion): void {
+    this.#deleted.set(uid, resourceVersion)
+    if (this.#deleted.size <= REMEMBERED_DELETES) return
+    for (const oldest of this.#deleted.keys()) {
+      this.#deleted.delete(oldest)
+      return
+    }
+  }
+}
+
+/**
+ * The differences between the store and a list. Making one writes the whole list to the store; `next` then gives its
+ * deltas in portions: the gap (unless the store was never synced), deletes, adds and updates in the order of the list,
+ * and a `Progress` as the very last.
+ */
+class Replacement<T extends KubeObject> {
+  readonly #options: DeltaSourceOptions<T>
+  readonly #list: Replace<T>
+  /** Position of the store before; undefined for the first list. */
+  readonly #from: ResourceVersion | undefined
+  readonly #deleted: T[] = []
+  // the same index in both: what was stored under the key, and what the list has
+  readonly #previous: (T | undefined)[] = []
+  readonly #listed: T[] = []
+  #next = 0
+  #done = false
+
+  constructor(list: Replace<T>, options: DeltaSourceOptions<T>) {
+    const { store } = options
+    this.#list = list
+    this.#options = options
+    this.#from = store.resourceVersion
+    for (const [key, stored] of store.entries()) {
+      const listed = list.objects.get(key)
+      if (listed?.metadata.uid === stored.metadata.uid) continue
+      this.#deleted.push(stored)
+      if (!listed) store.delete(key)
+    }
+    for (const [key, listed] of list.objects) {
+      const stored = store.get(key)
+      if (stored && list.cause !== 'restored' && isSameVersion(stored, listed)) continue
+      store.put(key, listed)
+      this.#previous.push(stored?.metadata.uid === listed.metadata.uid ? stored : undefined)
+      this.#listed.push(listed)
+    }
+    store.resourceVersion = list.resourceVersion
+  }
+
+  get done(): boolean {
+    return this.#done
+  }
+
+  next(): readonly Delta<T>[] {
+    const { resourceVersion, observedAt } = this.#list
+    const deltas: Delta<T>[] = []
+    if (this.#next === 0 && this.#from) {
+      const cause: GapCause = this.#list.cause === 'restored' ? 'restored' : 'expired'
+      deltas.push({ type: 'Gap', from: this.#from, to: resourceVersion, cause, observedAt })
+    }
+    const gaps = deltas.length
+    const seen: Seen = { resourceVersion, observed: 'relist', observedAt, collapsed: this.#from !== undefined }
+    const deletes = this.#takeDeletes(deltas, seen)
+    this.#takeChanges(deltas, seen)
+    const { observer } = this.#options
+    if (this.#from && deltas.length > gaps) observer.recoveredByRelist(deltas.length - gaps)
+    if (deletes > 0) observer.inferredDeletes(deletes)
+    if (this.#next === this.#deleted.length + this.#listed.length) {
+      deltas.push({ type: 'Progress', resourceVersion })
+      this.#done = true
+    }
+    return deltas
+  }
+
+  #takeDeletes(deltas: Delta<T>[], seen: Seen): number {
+    const { store, scope } = this.#options
+    const begin = this.#next
+    while (this.#next < this.#deleted.length && deltas.length < MAX_POP) {
+      const object = this.#deleted[this.#next++]
+      if (!object) continue
+      // a name that is taken again proves that its former uid is gone, whatever the selectors
+      const taken = store.get(keyOf(object.metadata)) !== undefined
+      deltas.push(inferredDelete(object, taken ? 'whole' : scope, seen))
+    }
+    return this.#next - begin
+  }
+
+  #takeChanges(deltas: Delta<T>[], seen: Seen): void {
+    while (this.#next < this.#deleted.length + this.#listed.length && deltas.length < MAX_POP) {
+      const at = this.#next++ - this.#deleted.length
+      const object = this.#listed[at]
+      const previous = this.#previous[at]
+      if (!object) continue
+      if (!previous) deltas.push({ type: 'Added', object, ...seen })
+      else if (!isSameState(previous, object)) deltas.push({ type: 'Updated', object, previous, ...seen })
+    }
+  }
+}
+
+/** Whether the stored object may stay: not if it is only an identity and at last there is more. */
+function isSameVersion(stored: KubeObject, listed: KubeObject): boolean {
+  return (
+    stored.metadata.uid === listed.metadata.uid &&
+    stored.metadata.resourceVersion === listed.metadata.resourceVersion &&
+    (isIdentityOnly(listed) || !isIdentityOnly(stored))
+  )
+}
+
+/** In a restored history one version may mean two states, so that the states themselves have to be compared. */
+function isSameState(previous: KubeObject, listed: KubeObject): boolean {
+  return previous.metadata.resourceVersion === listed.metadata.resourceVersion && isDeepStrictEqual(previous, listed)
+}
+
+function inferredDelete<T extends KubeObject>(object: T, scope: Scope, seen: Seen): Delta<T> {
+  const gone = scope === 'whole'
+  return { type: 'Deleted', identity: identityOf(object), object, finalStateKnown: false, gone, ...seen }
+}
+
+export function identityOf({ metadata }: KubeObject): ObjectIdentity {
+  const { namespace, name, uid } = metadata
+  return namespace === undefined ? { name, uid } : { namespace, name, uid }
+}

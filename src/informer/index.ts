@@ -1,0 +1,10 @@
+/** `deltawire/informer`: list, watch and cache objects of a Kubernetes API server. Start at `SharedInformerFactory`. */
+export type { Delta, GapCause, Seen, Tombstone } from './delta.ts'
+export type { DeltaReader } from './delta-reader.ts'
+export type { Scope } from './delta-source.ts'
+export { isIdentityOnly } from './identity-only.ts'
+export type { Indexer, IndexFunction } from './indexer.ts'
+export { Informer, type InformerOptions, informerDefaults, type StreamStatus } from './informer.ts'
+export { everything, type LabelSelector, parseLabelSelector } from './label-selector.ts'
+export type { Lister } from './lister.ts'
+export { type InformerFault, type StreamObserver, silentObserver, type WatchEnd } from './observer.ts'

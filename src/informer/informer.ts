@@ -1,0 +1,217 @@
+import { addAbortListener } from 'node:events'
+import type { KubeError } from '../kube/errors.ts'
+import type { ListWatch } from '../kube/list-watch.ts'
+import { type KubeObject, keyOf, type ObjectKey, type ResourceVersion } from '../kube/object.ts'
+import type { Random } from '../lib/backoff.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { Condition } from './condition.ts'
+import { DeltaQueue } from './delta-queue.ts'
+import type { DeltaReader } from './delta-reader.ts'
+import { DeltaSource, type Scope } from './delta-source.ts'
+import { reduceToIdentity } from './identity-only.ts'
+import { byNamespace, type Indexer, NAMESPACE_INDEX, Store } from './indexer.ts'
+import { type Lister, listerOf } from './lister.ts'
+import { Lockstep } from './lockstep.ts'
+import { type InformerFault, type StreamObserver, silentObserver } from './observer.ts'
+import { type ReflectorOptions, reflect, reflectorDefaults } from './reflector.ts'
+import type { Item, WatchEvent } from './watch-event.ts'
+
+export interface InformerOptions<T extends KubeObject> {
+  /** Whether the list and watch calls have selectors: then a DELETED frame may only mean that an object left them. */
+  readonly scope: Scope
+  /**
+   * Called once for every object that the server sends, before anything keeps, compares or shows it. Must be
+   * idempotent and may not change its argument. If it throws, the object goes on as its identity only.
+   */
+  readonly transform?: (object: T) => T
+  /** Told of what went wrong, after it was dealt with. */
+  readonly onError?: (fault: InformerFault) => void
+  readonly observer?: StreamObserver
+  /** Changes that wait for the readers, at most. When they are as many the watch is not read on. @default 10000 */
+  readonly queueEntries?: number
+  /** The same in bytes of their frames. @default 32 MiB */
+  readonly queueBytes?: number
+  readonly reflector?: Partial<Pick<ReflectorOptions, 'pageSize' | 'minWatchTimeoutMs' | 'backoff'>>
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+export const informerDefaults = { queueEntries: 10_000, queueBytes: 32 * 1024 * 1024 } as const
+
+/** How the stream does. No status is final: a degraded stream is retried for ever. */
+export type StreamStatus =
+  /** The first list is not in yet. */
+  | { readonly type: 'starting' }
+  | { readonly type: 'synced' }
+  /** The last call to the server failed, with this. */
+  | { readonly type: 'degraded'; readonly error: KubeError }
+
+/**
+ * One stream of objects: read by one reflector however many ask, kept in an indexer, handed on as deltas.
+ *
+ * Deltas come in the order in which the server reported the changes, one for each. After a gap they are the differences
+ * between the store and a new list. A fault never ends the stream (see `status`); it ends with the signal of `start`.
+ */
+export class Informer<T extends KubeObject = KubeObject> {
+  readonly #api: ListWatch<T>
+  readonly #options: InformerOptions<T>
+  readonly #clock: Clock
+  readonly #store: Store<T>
+  readonly #changed = new Condition()
+  readonly #queue: DeltaQueue<T>
+  readonly #source: DeltaSource<T>
+  readonly #lockstep: Lockstep<T>
+  readonly #lister: Lister<T>
+  #failure: KubeError | undefined
+  #lastSyncResourceVersion: ResourceVersion | undefined
+  #running: Promise<void> | undefined
+  #ended: { readonly reason: unknown } | undefined
+
+  constructor(api: ListWatch<T>, options: InformerOptions<T>) {
+    const { scope, observer = silentObserver, clock = systemClock } = options
+    this.#api = api
+    this.#options = options
+    this.#clock = clock
+    this.#store = new Store((index, key, error) => this.#report({ type: 'Index', index, key, error }))
+    this.#store.addIndexers({ [NAMESPACE_INDEX]: byNamespace })
+    this.#lister = listerOf(this.#store)
+    this.#queue = new DeltaQueue({
+      maxEntries: options.queueEntries ?? informerDefaults.queueEntries,
+      maxBytes: options.queueBytes ?? informerDefaults.queueBytes,
+      admit: (object) => this.#admit(object),
+      clock,
+      changed: this.#changed,
+    })
+    this.#source = new DeltaSource({ queue: this.#queue, store: this.#store, scope, observer })
+    this.#lockstep = new Lockstep({
+      source: this.#source,
+      store: this.#store,
+      clock,
+      changed: this.#changed,
+      ended: () => this.#ended,
+    })
+  }
+
+  /** The cache; written only when deltas are taken. */
+  get indexer(): Indexer<T> {
+    return this.#store
+  }
+
+  get lister(): Lister<T> {
+    return this.#lister
+  }
+
+  /** The whole first list has been taken. Says nothing of what the readers have done with it. */
+  get hasSynced(): boolean {
+    return this.#source.synced
+  }
+
+  get status(): StreamStatus {
+    if (this.#failure) return { type: 'degraded', error: this.#failure }
+    return { type: this.hasSynced ? 'synced' : 'starting' }
+  }
+
+  /** Where the reflector is: the last list, frame or bookmark. The store may be behind it: `indexer.resourceVersion`. */
+  get lastSyncResourceVersion(): ResourceVersion | undefined {
+    return this.#lastSyncResourceVersion
+  }
+
+  get isStopped(): boolean {
+    return this.#ended !== undefined
+  }
+
+  /** Starts reading until `signal` aborts. Starting again does nothing, whatever the signal. */
+  start(signal: AbortSignal): void {
+    this.#running ??= this.#run(signal)
+  }
+
+  /** Resolves when a started informer has stopped and nothing of it is open; at once if it was never started. */
+  async stopped(): Promise<void> {
+    await this.#running
+  }
+
+  /** Resolves when `hasSynced`. Rejects with `signal.reason`, or the reason why the informer was stopped before. */
+  async synced(signal: AbortSignal): Promise<void> {
+    await this.#changed.wait(() => this.hasSynced || this.isStopped, signal)
+    if (!this.hasSynced) throw this.#ended?.reason
+  }
+
+  /** Pulls the deltas until `signal` aborts. While there is no reader, deltas are applied to the store and forgotten. */
+  deltas(signal: AbortSignal): DeltaReader<T> {
+    return this.#lockstep.open(signal)
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    using _ = addAbortListener(signal, () => this.#queue.close())
+    const options: ReflectorOptions = {
+      ...reflectorDefaults,
+      ...this.#options.reflector,
+      clock: this.#clock,
+      random: this.#options.random ?? Math.random,
+      observer: this.#options.observer ?? silentObserver,
+    }
+    try {
+      for await (const items of reflect(this.#api, options, signal)) {
+        this.#receive(items)
+        await this.#queue.room(signal)
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      this.#ended = { reason: signal.reason }
+      this.#queue.close()
+    }
+  }
+
+  #receive(items: readonly Item<T>[]): void {
+    const events: WatchEvent<T>[] = []
+    for (const item of items) {
+      this.#failure = item.type === 'Failed' ? item.error : undefined
+      switch (item.type) {
+        case 'Opened':
+          break
+        case 'Failed':
+          this.#report({ type: 'Stream', error: item.error })
+          break
+        default:
+          this.#lastSyncResourceVersion = positionOf(item) ?? this.#lastSyncResourceVersion
+          events.push(item)
+      }
+    }
+    if (events.length === 0) return
+    this.#queue.push(events)
+    this.#lockstep.runUnread()
+  }
+
+  #admit(object: T): { readonly key: ObjectKey; readonly object: T } | undefined {
+    let key: ObjectKey | undefined
+    try {
+      key = keyOf(object.metadata)
+      return { key, object: this.#options.transform?.(object) ?? object }
+    } catch (error) {
+      this.#report({ type: 'Object', key, error })
+      return key && { key, object: reduceToIdentity(object) }
+    }
+  }
+
+  /** A hook that throws must not end the stream that it observes, and there is nobody left to tell. */
+  #report(fault: InformerFault): void {
+    try {
+      this.#options.onError?.(fault)
+    } catch {}
+  }
+}
+
+function positionOf<T extends KubeObject>(event: WatchEvent<T>): ResourceVersion | undefined {
+  switch (event.type) {
+    case 'Init':
+    case 'InitApply':
+      return undefined
+    case 'InitDone':
+    case 'Bookmark':
+      return event.resourceVersion
+    case 'Apply':
+    case 'Delete':
+      return event.object.metadata.resourceVersion
+  }
+}

@@ -1,0 +1,68 @@
+import type { KubeError } from '../kube/errors.ts'
+import type { KubeObject } from '../kube/object.ts'
+import { type BackoffOptions, ExponentialBackoff, type Random } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { State } from './reflector.ts'
+import type { Item } from './watch-event.ts'
+
+export interface PaceOptions {
+  readonly backoff: BackoffOptions
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** The back-off starts again only when the server shows progress this long after its last step. Source: client-go. */
+const RESET_AFTER_MS = 120_000
+/** Watches that close cleanly closer together than this are opened again after a jitter of up to a second. */
+const CLOSE_TOGETHER_MS = 5000
+const CLOSE_JITTER_MS = 1000
+
+/** How long a reflector waits between its steps. */
+export class Pace {
+  readonly #backoff: ExponentialBackoff
+  readonly #clock: Clock
+  readonly #random: Random
+  #steppedAt = Number.NEGATIVE_INFINITY
+  #closedAt = Number.NEGATIVE_INFINITY
+  /** A list was begun again at once; the next time it waits, unless a whole list came in between. */
+  #restarted = false
+
+  constructor({ backoff, clock, random }: PaceOptions) {
+    this.#backoff = new ExponentialBackoff(backoff, random)
+    this.#clock = clock
+    this.#random = random
+  }
+
+  /** Milliseconds to wait before the step after this one; 0 = none. Call it once for each step. */
+  after<T extends KubeObject>(items: readonly Item<T>[], from: State<T>, to: State<T>): number {
+    const first = items[0]
+    const last = items.at(-1)
+    if (first && first.type !== 'Failed' && first.type !== 'Opened') this.#progress()
+    if (last?.type === 'InitDone') this.#restarted = false
+    if (last?.type === 'Failed') return this.#failed(last.error, from)
+    if (from.type === 'Watching' && to.type === 'Listed') return this.#closed()
+    return 0
+  }
+
+  #progress(): void {
+    if (this.#clock.monotonic() - this.#steppedAt >= RESET_AFTER_MS) this.#backoff.reset()
+  }
+
+  #failed(error: KubeError, from: State<KubeObject>): number {
+    const listing = from.type === 'Empty' || from.type === 'Paging'
+    const outdated = error.code === 'expired' || error.code === 'too-large-resource-version'
+    if (listing && outdated && !this.#restarted) {
+      this.#restarted = true
+      return 0
+    }
+    this.#steppedAt = this.#clock.monotonic()
+    return Math.max(this.#backoff.next(), error.retryAfterMs ?? 0)
+  }
+
+  #closed(): number {
+    const now = this.#clock.monotonic()
+    const together = now - this.#closedAt < CLOSE_TOGETHER_MS
+    this.#closedAt = now
+    return together ? this.#random() * CLOSE_JITTER_MS : 0
+  }
+}
