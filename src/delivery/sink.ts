@@ -5,7 +5,13 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 
-export { type CloudEventAttributes, httpBinary, structured } from '../events/encode.ts'
+export {
+  type CloudEventAttributes,
+  httpBinary,
+  structured,
+  structuredContentType,
+  structuredSize,
+} from '../events/encode.ts'
 export type { OutboundEvent } from '../events/outbound.ts'
 export type { Clock } from '../lib/clock.ts'
 export { DeliveryError, type DeliveryErrorCode, deliveryErrors } from './errors.ts'

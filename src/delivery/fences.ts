@@ -1,0 +1,182 @@
+/**
+ * Fences keep a snapshot true although lanes run in parallel. Per stream, in the order in which it was offered:
+ *
+ *   begin, gap    go at once; what the stream offers later waits until they are settled
+ *   end           waits until everything the stream offered before is settled; what comes later waits for it too.
+ *                 If that takes too long, or a lane of the stream is in back-off, its `aborted` form goes instead
+ *   all others    go at once, unless a fence stands before them
+ *
+ *   offered:   c1 c2 begin c3 i1 end c4          c1 c2 begin | c3 i1 | end | c4
+ *                                                each group only after the one before it is settled
+ *
+ * (c1 and c2 need not be settled when c3 goes.) An `aborted` is no fence and waits only for the fences before it.
+ */
+import type { Clock } from '../lib/clock.ts'
+import type { Entry } from './entry.ts'
+import { Fifo } from './fifo.ts'
+
+class Stream {
+  /** Passed on and not settled yet. */
+  unsettled = 0
+  /** Lanes in back-off whose first event is one of them. */
+  backingOff = 0
+  fence: Entry | undefined
+  /** The fence is an `end` that waits for what is unsettled. */
+  fenceWaits = false
+  /** When something was last settled while the fence waits. */
+  progressAt = 0
+  /** Runs while the fence waits. */
+  timer: Disposable | undefined
+  /** What was offered after the fence. */
+  readonly held = new Fifo<Entry>()
+  heldBytes = 0
+}
+
+export interface FencesOptions {
+  readonly clock: Clock
+  /** An `end` waits this long while nothing of its stream is settled. The time when the sink is out of order does not count. */
+  readonly timeoutMs: number
+  /** Since when the sink is in order, on the clock; undefined while it is not. */
+  readonly openSince: () => number | undefined
+  /** Where an entry goes when nothing stands before it. */
+  readonly pass: (entry: Entry) => void
+  /** Replaces the entry's event by its `aborted` form. Returns false if it has none: then it goes on waiting. */
+  readonly abort: (entry: Entry, cause: string) => boolean
+  /** Runs what a timer calls, and reports what it throws. */
+  readonly guard: (work: () => void) => void
+}
+
+const BACKING_OFF = 'an event of the stream failed and waits for its next attempt'
+
+export class Fences {
+  readonly #options: FencesOptions
+  /** Grows with the number of configured streams only. */
+  readonly #streams = new Map<string, Stream>()
+
+  constructor(options: FencesOptions) {
+    this.#options = options
+  }
+
+  offer(entry: Entry): void {
+    const stream = this.#of(entry)
+    if (stream.fence) {
+      stream.held.push(entry)
+      stream.heldBytes += entry.bytes
+    } else {
+      this.#enter(stream, entry)
+    }
+  }
+
+  settled(entry: Entry): void {
+    const stream = this.#of(entry)
+    stream.unsettled--
+    if (stream.fence === entry) this.#open(stream)
+    else if (stream.fenceWaits) {
+      stream.progressAt = this.#options.clock.monotonic()
+      if (stream.unsettled === 0) this.#send(stream)
+    }
+  }
+
+  /** The lane that this entry is the first of went into back-off. */
+  backOff(entry: Entry): void {
+    const stream = this.#of(entry)
+    stream.backingOff++
+    if (stream.fenceWaits) this.#abort(stream, BACKING_OFF)
+  }
+
+  /** It left the back-off. */
+  backOffOver(entry: Entry): void {
+    this.#of(entry).backingOff--
+  }
+
+  /** The fence that holds back what this entry's stream offers now. */
+  fenceBefore(entry: Entry): Entry | undefined {
+    return this.#of(entry).fence
+  }
+
+  /** What waits because this fence is not settled. */
+  heldBy(entry: Entry): { readonly events: number; readonly bytes: number } {
+    const stream = this.#of(entry)
+    return stream.fence === entry ? { events: stream.held.length, bytes: stream.heldBytes } : { events: 0, bytes: 0 }
+  }
+
+  /** Forgets all timers. */
+  close(): void {
+    for (const stream of this.#streams.values()) this.#disarm(stream)
+  }
+
+  #of({ offered }: Entry): Stream {
+    let stream = this.#streams.get(offered.stream)
+    if (!stream) {
+      stream = new Stream()
+      this.#streams.set(offered.stream, stream)
+    }
+    return stream
+  }
+
+  #enter(stream: Stream, entry: Entry): void {
+    const { kind } = entry.offered
+    if (kind === 'begin' || kind === 'gap' || kind === 'end') stream.fence = entry
+    if (kind !== 'end') {
+      this.#pass(stream, entry)
+      return
+    }
+    stream.fenceWaits = true
+    if (stream.unsettled === 0) {
+      this.#send(stream)
+      return
+    }
+    stream.progressAt = this.#options.clock.monotonic()
+    if (stream.backingOff > 0 && this.#abort(stream, BACKING_OFF)) return
+    this.#arm(stream, this.#options.timeoutMs)
+  }
+
+  #pass(stream: Stream, entry: Entry): void {
+    stream.unsettled++
+    this.#options.pass(entry)
+  }
+
+  /** All before the waiting `end` is settled. */
+  #send(stream: Stream): void {
+    this.#disarm(stream)
+    if (stream.fence) this.#pass(stream, stream.fence)
+  }
+
+  /** Returns false if the `end` has no `aborted` form. */
+  #abort(stream: Stream, cause: string): boolean {
+    const { fence } = stream
+    if (!fence || !this.#options.abort(fence, cause)) return false
+    this.#disarm(stream)
+    this.#pass(stream, fence)
+    this.#open(stream)
+    return true
+  }
+
+  /** Nothing waits for the fence any more: lets pass what it held, up to the next one. */
+  #open(stream: Stream): void {
+    stream.fence = undefined
+    while (!stream.fence) {
+      const entry = stream.held.shift()
+      if (!entry) return
+      stream.heldBytes -= entry.bytes
+      this.#enter(stream, entry)
+    }
+  }
+
+  #arm(stream: Stream, delayMs: number): void {
+    const { clock, timeoutMs, openSince, guard } = this.#options
+    const check = () => {
+      const now = clock.monotonic()
+      const left = Math.max(stream.progressAt, openSince() ?? now) + timeoutMs - now
+      if (left <= 0 && this.#abort(stream, `nothing of the stream was delivered for ${timeoutMs} ms`)) return
+      this.#arm(stream, left <= 0 ? timeoutMs : left)
+    }
+    stream.timer = clock.after(delayMs, () => guard(check))
+  }
+
+  #disarm(stream: Stream): void {
+    stream.fenceWaits = false
+    stream.timer?.[Symbol.dispose]()
+    stream.timer = undefined
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Whether a sink as a whole is in order:
+ *
+ *   connecting ----> open ----> paused ----> probing ----> open
+ *                                 ^              |
+ *                                 +--------------+  the probe failed: a longer pause
+ *
+ * `probing`: one event is under way, or will be as soon as there is one.
+ */
+import type { Random } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { DeliveryError } from './errors.ts'
+import type { SinkState } from './observer.ts'
+import { pauseDelay, type RetryOptions } from './retry.ts'
+
+type State =
+  | { readonly type: 'connecting' }
+  | { readonly type: 'open'; readonly since: number }
+  | {
+      readonly type: 'paused'
+      readonly failures: number
+      readonly error: DeliveryError
+      readonly until: number
+      readonly timer: Disposable
+    }
+  | { readonly type: 'probing'; readonly failures: number; readonly error: DeliveryError }
+  | { readonly type: 'closed' }
+
+export interface HealthOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly retry: RetryOptions
+  readonly onChange: (state: SinkState) => void
+  /** Runs what a timer calls, and reports what it throws. */
+  readonly guard: (work: () => void) => void
+}
+
+export class Health {
+  readonly #options: HealthOptions
+  #state: State = { type: 'connecting' }
+
+  constructor(options: HealthOptions) {
+    this.#options = options
+  }
+
+  get state(): State['type'] {
+    return this.#state.type
+  }
+
+  /** Since when it is open, on the clock; undefined while it is not. */
+  get openSince(): number | undefined {
+    return this.#state.type === 'open' ? this.#state.since : undefined
+  }
+
+  /** Connected, or a probe came through. */
+  open(): void {
+    this.#set({ type: 'open', since: this.#options.clock.monotonic() })
+    this.#options.onChange({ type: 'open' })
+  }
+
+  /**
+   * The sink is out of order, or asked for patience. While it is paused already, that can only make the pause longer:
+   * what was in flight when the first failure came is no news.
+   */
+  pause(error: DeliveryError): void {
+    const { clock, random, retry } = this.#options
+    const state = this.#state
+    const now = clock.monotonic()
+    if (state.type === 'open' || state.type === 'probing') {
+      const failures = state.type === 'open' ? 1 : state.failures + 1
+      this.#pauseUntil(now + pauseDelay(error, failures, retry, random), failures, error)
+    } else if (state.type === 'paused' && error.retryAfterMs !== undefined) {
+      const until = now + pauseDelay(error, 1, retry, random)
+      if (until > state.until) this.#pauseUntil(until, state.failures, error)
+    }
+  }
+
+  close(): void {
+    this.#set({ type: 'closed' })
+    this.#options.onChange({ type: 'closed' })
+  }
+
+  #pauseUntil(until: number, failures: number, error: DeliveryError): void {
+    const { clock, onChange, guard } = this.#options
+    const timer = clock.after(until - clock.monotonic(), () =>
+      guard(() => {
+        this.#set({ type: 'probing', failures, error })
+        onChange({ type: 'probing', code: error.code, reason: error.message })
+      }),
+    )
+    this.#set({ type: 'paused', failures, error, until, timer })
+    onChange({ type: 'paused', code: error.code, reason: error.message })
+  }
+
+  #set(state: State): void {
+    if (this.#state.type === 'paused') this.#state.timer[Symbol.dispose]()
+    this.#state = state
+  }
+}

@@ -1,0 +1,58 @@
+/** What a worker tells about itself, in numbers. */
+import type { DeadLetterCode } from './dead-letters.ts'
+import type { DeliveryErrorCode } from './sink.ts'
+
+/** Whether a sink is in order. */
+export type SinkState =
+  /** It was not reached yet. */
+  | { readonly type: 'connecting'; readonly code: DeliveryErrorCode | undefined; readonly reason: string | undefined }
+  | { readonly type: 'open' }
+  /** It is out of order; nothing is sent. */
+  | { readonly type: 'paused'; readonly code: DeliveryErrorCode; readonly reason: string }
+  /** One event is sent to see whether it is in order again. */
+  | { readonly type: 'probing'; readonly code: DeliveryErrorCode; readonly reason: string }
+  | { readonly type: 'closed' }
+
+/** Called synchronously; must not throw. Metrics count, logs say one line per change of state. */
+export interface DeliveryObserver {
+  /** One attempt is over. `result`: `delivered`, or the code of the error of the batch. */
+  attempt(attempt: {
+    readonly events: number
+    readonly durationMs: number
+    readonly result: 'delivered' | 'partial' | DeliveryErrorCode
+  }): void
+  /** The fate of events in attempts, per result. Those that are not `delivered` are tried again or given up. */
+  sent(result: 'delivered' | DeliveryErrorCode): void
+  /** An event will be sent again. */
+  retry(code: DeliveryErrorCode): void
+  deadLetter(code: DeadLetterCode, reason: string): void
+  /** An event went out with a smaller payload because it was too large for the sink. */
+  degraded(): void
+  state(state: SinkState): void
+}
+
+/** An observer that looks away. */
+export const noObserver: DeliveryObserver = {
+  attempt() {},
+  sent() {},
+  retry() {},
+  deadLetter() {},
+  degraded() {},
+  state() {},
+}
+
+/** A worker at one moment. */
+export interface WorkerStats {
+  readonly state: SinkState['type']
+  /** Accepted and not settled. */
+  readonly queueEvents: number
+  readonly queueBytes: number
+  /** Age of the oldest of them in ms; 0 if there is none. */
+  readonly oldestAgeMs: number
+  /** Offers that wait for room in the queue. */
+  readonly blockedOffers: number
+  /** Batches that the sink has in hand. */
+  readonly inFlight: number
+  /** Lanes in back-off. */
+  readonly backingOff: number
+}

@@ -1,0 +1,133 @@
+/** What every sink can be configured with, whatever its type, and the numbers that the worker makes of it. */
+import type { Infer } from '../lib/json-schema.ts'
+import { parseBytes, parseDuration } from '../lib/units.ts'
+import type { RetryOptions } from './retry.ts'
+import type { SinkLimits } from './sink.ts'
+
+/** The keys that all sinks share; a sink's own schema adds the others. */
+export const sinkOptionsSchema = {
+  type: 'object',
+  required: ['name', 'type'],
+  properties: {
+    name: { type: 'string', minLength: 1, description: 'Unique name; routes, logs and metrics use it.' },
+    type: { type: 'string', minLength: 1, description: 'Type of the sink, for example webhook or stdout.' },
+    required: {
+      type: 'boolean',
+      default: true,
+      description: 'Whether a position is checkpointed only after this sink has everything before it.',
+    },
+    order: {
+      enum: ['key', 'none'],
+      default: 'key',
+      description: 'key: the events of one object leave one after the other. none: as fast as it goes.',
+    },
+    concurrency: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 10_000,
+      description: 'Batches in flight at the same time. Default: by type.',
+    },
+    timeout: { type: 'string', format: 'duration', default: '15s', description: 'Time limit of one attempt.' },
+    batch: {
+      type: 'object',
+      default: {},
+      additionalProperties: false,
+      description: 'When a batch closes: whichever limit is reached first.',
+      properties: {
+        events: { type: 'integer', minimum: 1, description: 'Events in a batch. Default and maximum: by type.' },
+        bytes: {
+          type: 'string',
+          format: 'bytes',
+          description: 'Encoded size of a batch. Default and maximum: by type.',
+        },
+        linger: {
+          type: 'string',
+          format: 'duration',
+          default: '5ms',
+          description: 'How long an event waits for others to share its batch. 0: not at all.',
+        },
+      },
+    },
+    queue: {
+      type: 'object',
+      default: {},
+      additionalProperties: false,
+      description: 'Limits of what waits for this sink or is on its way to it.',
+      properties: {
+        events: { type: 'integer', minimum: 1, default: 10_000, description: 'Events in the queue.' },
+        bytes: { type: 'string', format: 'bytes', default: '64MiB', description: 'Encoded size of the queue.' },
+        whenFull: {
+          enum: ['block'],
+          default: 'block',
+          description: 'block: the streams that lead here stop reading until there is room.',
+        },
+      },
+    },
+    retry: {
+      type: 'object',
+      default: {},
+      additionalProperties: false,
+      description: 'Retries of one event: a random delay up to initial, doubled at each failure, up to max.',
+      properties: {
+        initial: {
+          type: 'string',
+          format: 'duration',
+          default: '500ms',
+          description: 'Upper limit of the first delay.',
+        },
+        max: { type: 'string', format: 'duration', default: '5m', description: 'Upper limit of every delay.' },
+        giveUpAfter: {
+          type: 'string',
+          format: 'duration',
+          default: '1h',
+          description:
+            'Time after which an event goes to the dead letters. An outage of the whole sink does not count.',
+        },
+      },
+    },
+    maxEventBytes: {
+      type: 'string',
+      format: 'bytes',
+      description: 'A larger event goes out with a smaller payload, or to the dead letters. Default: by type.',
+    },
+  },
+} as const
+
+/** A sink's common keys, after defaults were filled in. */
+export type SinkOptions = Infer<typeof sinkOptionsSchema>
+
+/** What a worker runs by: milliseconds and bytes. */
+export interface WorkerOptions {
+  readonly name: string
+  readonly order: 'key' | 'none'
+  readonly concurrency: number
+  readonly timeoutMs: number
+  readonly batch: { readonly events: number; readonly bytes: number; readonly lingerMs: number }
+  readonly queue: { readonly events: number; readonly bytes: number }
+  readonly retry: RetryOptions
+  readonly maxEventBytes: number
+}
+
+/** The sink's limits bound what is configured. Throws a RangeError for a text that is no duration or size. */
+export function workerOptions(options: SinkOptions, limits: SinkLimits): WorkerOptions {
+  const { batch, queue, retry } = options
+  const bytesOr = (text: string | undefined, limit: number) => (text === undefined ? limit : parseBytes(text))
+  return {
+    name: options.name,
+    order: options.order,
+    concurrency: options.concurrency ?? limits.concurrency,
+    timeoutMs: parseDuration(options.timeout),
+    batch: {
+      events: Math.min(batch.events ?? limits.maxBatchEvents, limits.maxBatchEvents),
+      bytes: Math.min(bytesOr(batch.bytes, limits.maxBatchBytes), limits.maxBatchBytes),
+      lingerMs: parseDuration(batch.linger),
+    },
+    queue: { events: queue.events, bytes: parseBytes(queue.bytes) },
+    retry: {
+      initialMs: parseDuration(retry.initial),
+      maxMs: parseDuration(retry.max),
+      giveUpAfterMs: parseDuration(retry.giveUpAfter),
+    },
+    maxEventBytes: bytesOr(options.maxEventBytes, limits.maxEventBytes),
+  }
+}

@@ -1,0 +1,37 @@
+/** How long to wait after a failure: of one event (its lane waits) and of the whole sink (everything waits). */
+import { type BackoffOptions, fullJitter, type Random } from '../lib/backoff.ts'
+import type { DeliveryError } from './errors.ts'
+
+/** Milliseconds. */
+export interface RetryOptions extends BackoffOptions {
+  /** An event whose own failures took longer goes to the dead letters. */
+  readonly giveUpAfterMs: number
+}
+
+/** A target that is gone is asked again once an hour. */
+const GONE_FLOOR_MS = 3_600_000
+
+/**
+ * The delay before an event's next attempt, or undefined when its budget is spent.
+ * `failures` counts from 1; `spentMs` is the time that its failed attempts and delays took so far. The last delay ends
+ * with the budget, so that the last attempt falls within it.
+ */
+export function eventDelay(
+  failures: number,
+  spentMs: number,
+  options: RetryOptions,
+  random: Random,
+): number | undefined {
+  const left = options.giveUpAfterMs - spentMs
+  if (left <= 0) return undefined
+  return Math.min(left, fullJitter(failures - 1, options, random))
+}
+
+/**
+ * The delay before a sink that is out of order is asked again. `failures` counts from 1.
+ * What the target asked for is waited in full, plus at most 10 %, so that not all come back at the same moment.
+ */
+export function pauseDelay(error: DeliveryError, failures: number, options: BackoffOptions, random: Random): number {
+  const asked = Math.max(error.retryAfterMs ?? 0, error.code === 'gone' ? GONE_FLOOR_MS : 0)
+  return Math.max(fullJitter(failures - 1, options, random), asked * (1 + random() / 10))
+}

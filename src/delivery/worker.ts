@@ -1,0 +1,511 @@
+/**
+ * The engine between the streams and one sink. It alone batches, orders, retries and gives up; the sink makes one
+ * attempt and says what happened. Start reading at `SinkWorker`.
+ *
+ *   offer -> capacity (bounded) -> fences (per stream) -> lanes (per key) -> batcher -> attempt -> judge -> ack
+ *                                                           ^                                        |
+ *                                                           +------------- again --------------------+
+ */
+import { addAbortListener } from 'node:events'
+import { sleep, withTimeout } from '../lib/abort.ts'
+import type { Random } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type AttemptResult, attempt } from './attempt.ts'
+import { Batcher } from './batcher.ts'
+import { Capacity } from './capacity.ts'
+import type { DeadLetterCode, DeadLetterStore } from './dead-letters.ts'
+import { type Ack, Entry, type Outcome } from './entry.ts'
+import { DeliveryError, deliveryErrors } from './errors.ts'
+import { Fences } from './fences.ts'
+import { Health } from './health.ts'
+import { type Lane, Lanes } from './lanes.ts'
+import { type DeliveryObserver, noObserver, type WorkerStats } from './observer.ts'
+import type { WorkerOptions } from './options.ts'
+import { eventDelay, pauseDelay } from './retry.ts'
+import type { OutboundEvent, Sink, SinkLimits } from './sink.ts'
+
+/** So many permanent failures in a row, over as many keys, mean that the sink is misconfigured, not the events. */
+const MISCONFIGURED_KEYS = 10
+/** An event that makes the sink throw something unexpected so often, alone in its batch, is given up. */
+const UNEXPECTED_THROWS = 3
+/** A lane in back-off may hold this part of the queue's limits. */
+const LANE_SHARE = 1 / 4
+
+export interface WorkerParts {
+  readonly sink: Sink
+  readonly limits: SinkLimits
+  readonly clock: Clock
+  readonly deadLetters: DeadLetterStore
+  /** @default noObserver */
+  readonly observer?: DeliveryObserver
+  /** @default Math.random */
+  readonly random?: Random
+}
+
+/**
+ * Guarantees, for every event whose `offer` resolved, unless the worker is closed before:
+ * - it is delivered, or put into the dead letters, and `ack` is called exactly once, then and not earlier;
+ * - events with one key leave in the order in which they were offered, and none leaves while one before it may still land;
+ * - a failing event delays no event with another key;
+ * - an outage of the whole sink gives up no event.
+ * It starts to connect at once. Whoever made it calls `close`, and watches `failed`.
+ */
+export class SinkWorker {
+  /** Rejects when the worker itself, an observer or an `ack` threw: a bug. It delivers nothing any more. Never resolves. */
+  readonly failed: Promise<never>
+
+  readonly #options: WorkerOptions
+  readonly #sink: Sink
+  readonly #limits: SinkLimits
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #deadLetters: DeadLetterStore
+  readonly #observer: DeliveryObserver
+
+  readonly #capacity: Capacity
+  readonly #fences: Fences
+  readonly #lanes: Lanes
+  readonly #batcher: Batcher
+  readonly #health: Health
+
+  /** Accepted and not settled, oldest first. */
+  readonly #unsettled = new Set<Entry>()
+  /** Keys of the permanent failures since the last delivery. */
+  readonly #refusedKeys = new Set<string>()
+  #inFlight = 0
+  /** The event that is sent to see whether the sink is in order again. */
+  #probe: Entry | undefined
+  #lastProbed: Lane | undefined
+  #pumpScheduled = false
+
+  readonly #stop = new AbortController()
+  readonly #connecting: Promise<void>
+  #closing: Promise<{ readonly undelivered: number }> | undefined
+  #onDrained: (() => void) | undefined
+  #onQuiet: (() => void) | undefined
+  readonly #reject: (error: unknown) => void
+
+  constructor(options: WorkerOptions, parts: WorkerParts) {
+    const { sink, limits, clock, deadLetters, observer = noObserver, random = Math.random } = parts
+    this.#options = options
+    this.#sink = sink
+    this.#limits = limits
+    this.#clock = clock
+    this.#random = random
+    this.#deadLetters = deadLetters
+    this.#observer = observer
+
+    const { promise, reject } = Promise.withResolvers<never>()
+    this.failed = promise
+    this.#reject = reject
+
+    const guard = (work: () => void) => this.#guard(work)
+    this.#capacity = new Capacity(options.queue)
+    this.#lanes = new Lanes({
+      sameKeyInBatch: limits.sameKeyInBatch,
+      clock,
+      onWake: (lane) => guard(() => this.#wake(lane)),
+    })
+    this.#batcher = new Batcher(options.batch, this.#lanes, clock, () => guard(() => this.#pump()))
+    this.#fences = new Fences({
+      clock,
+      timeoutMs: options.timeoutMs,
+      openSince: () => this.#health.openSince,
+      pass: (entry) => this.#pass(entry),
+      abort: (entry, cause) => this.#abort(entry, cause),
+      guard,
+    })
+    this.#health = new Health({
+      clock,
+      random,
+      retry: options.retry,
+      onChange: (state) => {
+        observer.state(state)
+        this.#schedulePump()
+      },
+      guard,
+    })
+    this.#connecting = this.#connect()
+  }
+
+  /**
+   * Resolves when the event is accepted, not when it is delivered: that is `ack`, called exactly once, from then on.
+   * Waits while the queue is full. Rejects with `signal.reason`, or with an Error when the worker is closed; then `ack`
+   * is never called.
+   */
+  offer(event: OutboundEvent, ack: Ack, signal: AbortSignal): Promise<void> {
+    const entry = new Entry(event, this.#limits.sizeOf(event), this.#clock.monotonic(), ack)
+    while (entry.bytes > this.#options.maxEventBytes) {
+      const smaller = entry.event.smaller?.()
+      if (!smaller) break
+      entry.event = smaller
+      entry.bytes = this.#limits.sizeOf(smaller)
+    }
+    return this.#capacity.enter(entry.bytes, () => this.#accept(entry), signal)
+  }
+
+  stats(): WorkerStats {
+    const [oldest] = this.#unsettled
+    return {
+      state: this.#health.state,
+      queueEvents: this.#capacity.events,
+      queueBytes: this.#capacity.bytes,
+      oldestAgeMs: oldest ? this.#clock.monotonic() - oldest.offeredAt : 0,
+      blockedOffers: this.#capacity.waiting,
+      inFlight: this.#inFlight,
+      backingOff: this.#lanes.waiting,
+    }
+  }
+
+  /**
+   * Takes no more, delivers what it can until `deadline` aborts, and disposes the sink. What was not delivered by then
+   * is not acknowledged. Rejects with what the sink's dispose threw. Further calls return the first one's promise.
+   */
+  close(deadline: AbortSignal): Promise<{ readonly undelivered: number }> {
+    this.#closing ??= this.#close(deadline)
+    return this.#closing
+  }
+
+  async #connect(): Promise<void> {
+    const { signal } = this.#stop
+    for (let failures = 1; !signal.aborted; failures++) {
+      const error = await this.#tryToConnect()
+      if (signal.aborted) return
+      if (!error) {
+        this.#guard(() => this.#health.open())
+        return
+      }
+      this.#guard(() => this.#observer.state({ type: 'connecting', code: error.code, reason: error.message }))
+      const delayMs = pauseDelay(error, failures, this.#options.retry, this.#random)
+      await sleep(delayMs, this.#clock, signal).catch(() => undefined) // aborted: the loop ends
+    }
+  }
+
+  async #tryToConnect(): Promise<DeliveryError | undefined> {
+    const { name, timeoutMs } = this.#options
+    try {
+      await withTimeout(timeoutMs, this.#clock, this.#stop.signal, (signal) => this.#sink.connect(signal))
+      return undefined
+    } catch (error) {
+      if (error instanceof DeliveryError) return error
+      const what = error instanceof Error ? error.name : typeof error
+      return new DeliveryError('unavailable', `sink ${name} could not connect: ${what}`, { cause: error })
+    }
+  }
+
+  /** There is room for it. */
+  #accept(entry: Entry): void {
+    this.#unsettled.add(entry)
+    const { maxEventBytes } = this.#options
+    if (entry.bytes > maxEventBytes) {
+      const reason = `${entry.bytes} bytes in its smallest form, the limit is ${maxEventBytes}`
+      this.#giveUp(entry, 'too-large', reason)
+      return
+    }
+    if (entry.event !== entry.offered) this.#observer.degraded()
+    this.#fences.offer(entry)
+    const lane = entry.lane ?? this.#fences.fenceBefore(entry)?.lane
+    if (lane?.state === 'waiting') this.#relieve(lane)
+  }
+
+  /** Nothing stands before it any more. */
+  #pass(entry: Entry): void {
+    this.#lanes.append(entry, this.#options.order === 'none' ? undefined : entry.event.key)
+    this.#schedulePump()
+  }
+
+  #abort(entry: Entry, cause: string): boolean {
+    const aborted = entry.event.aborted?.(cause)
+    if (!aborted) return false
+    this.#replace(entry, aborted)
+    entry.abortedBy = cause
+    return true
+  }
+
+  #replace(entry: Entry, event: OutboundEvent): void {
+    const before = entry.bytes
+    entry.event = event
+    entry.bytes = this.#limits.sizeOf(event)
+    this.#capacity.resize(before, entry.bytes)
+  }
+
+  /** Many offers in one turn share one pump. */
+  #schedulePump(): void {
+    if (this.#pumpScheduled) return
+    this.#pumpScheduled = true
+    queueMicrotask(() => {
+      this.#pumpScheduled = false
+      this.#guard(() => this.#pump())
+    })
+  }
+
+  /** Starts as many attempts as may be in flight. */
+  #pump(): void {
+    while (this.#inFlight < this.#options.concurrency && !this.#stop.signal.aborted) {
+      const batch = this.#nextBatch()
+      if (batch.length === 0) return
+      this.#inFlight++
+      void this.#run(batch)
+    }
+  }
+
+  #nextBatch(): readonly Entry[] {
+    if (this.#health.state === 'open') {
+      const closes = this.#batcher.mayClose() || this.#closing !== undefined
+      return closes ? this.#lanes.take(this.#batcher.limits) : []
+    }
+    if (this.#health.state !== 'probing' || this.#probe) return []
+    const probe = this.#lanes.takeOne(this.#lastProbed)
+    if (!probe) return []
+    this.#probe = probe
+    this.#lastProbed = probe.lane
+    return [probe]
+  }
+
+  /** Never rejects. */
+  async #run(batch: readonly Entry[]): Promise<void> {
+    try {
+      await this.#send(batch)
+      this.#finish(batch)
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#inFlight--
+    if (this.#inFlight === 0) this.#onQuiet?.()
+    this.#schedulePump()
+  }
+
+  async #send(batch: readonly Entry[]): Promise<void> {
+    const { signal } = this.#stop
+    const startedAt = this.#clock.monotonic()
+    for (const entry of batch) entry.attempts++
+    const events = batch.map((entry) => entry.event)
+    const result = await attempt(this.#sink, events, { ...this.#options, clock: this.#clock }, signal)
+    const durationMs = this.#clock.monotonic() - startedAt
+    this.#observer.attempt({ events: batch.length, durationMs, result: summary(result, batch.length) })
+
+    if (batch.length > 1 && result.type === 'thrown' && isAboutSome(result)) return await this.#sendHalves(batch)
+
+    const wasOpen = this.#health.state === 'open'
+    for (const [index, entry] of batch.entries()) {
+      const error = result.type === 'thrown' ? result.error : result.errors.get(index)
+      if (!error) this.#delivered(entry)
+      else if (signal.aborted) this.#observer.sent(error.code)
+      else
+        this.#failedOnce(entry, error, { durationMs, wasOpen, unexpected: result.type === 'thrown' && !result.known })
+    }
+    const [entry] = batch
+    if (entry === this.#probe) {
+      this.#probe = undefined
+      // not paused again: the sink answered, if only about this event
+      if (this.#health.state === 'probing' && !signal.aborted) this.#health.open()
+    }
+  }
+
+  /** The lanes stay locked meanwhile; an event whose predecessor failed is not sent. */
+  async #sendHalves(batch: readonly Entry[]): Promise<void> {
+    if (this.#health.state !== 'open') return
+    const middle = Math.ceil(batch.length / 2)
+    const first = batch.slice(0, middle)
+    await this.#send(first)
+    const stuck = new Set(first.filter((entry) => !entry.settled).map((entry) => entry.lane))
+    const rest = batch.slice(middle).filter((entry) => !stuck.has(entry.lane))
+    if (rest.length > 0 && this.#health.state === 'open' && !this.#stop.signal.aborted) await this.#send(rest)
+  }
+
+  /** The attempt is over, halves included: what is not settled goes back to the head of its lane. */
+  #finish(batch: readonly Entry[]): void {
+    for (const entry of batch.toReversed()) if (!entry.settled) entry.lane?.unshift(entry)
+    for (const { lane } of batch) {
+      if (lane?.state !== 'busy') continue
+      const delayMs = lane.first?.delayMs
+      if (lane.first && delayMs !== undefined && !this.#stop.signal.aborted) {
+        this.#lanes.retreat(lane, delayMs)
+        this.#fences.backOff(lane.first)
+        this.#relieve(lane)
+      } else {
+        this.#lanes.release(lane)
+      }
+    }
+  }
+
+  #delivered(entry: Entry): void {
+    this.#observer.sent('delivered')
+    this.#refusedKeys.clear()
+    const { abortedBy } = entry
+    this.#settle(entry, abortedBy === undefined ? { type: 'delivered' } : { type: 'aborted', cause: abortedBy })
+  }
+
+  #failedOnce(entry: Entry, error: DeliveryError, attempt: FailedAttempt): void {
+    this.#observer.sent(error.code)
+    entry.error = error
+    // no answer to a probe says nothing about the event
+    const code = entry === this.#probe && error.code === 'timeout' ? 'unavailable' : error.code
+    switch (deliveryErrors[code].class) {
+      case 'event':
+        if (error.retryAfterMs !== undefined) this.#health.pause(error)
+        if (attempt.unexpected && ++entry.throws >= UNEXPECTED_THROWS) this.#refused(entry, error)
+        else this.#backOff(entry, error, attempt.durationMs)
+        break
+      case 'permanent':
+        if (code !== 'too-large' || !this.#degrade(entry)) this.#refused(entry, error)
+        break
+      case 'sink':
+        this.#health.pause(error)
+        // an event that keeps taking the sink down is the cause, not the victim
+        if (attempt.wasOpen && ++entry.outages > 1) this.#backOff(entry, error, attempt.durationMs)
+        else this.#holdFor(entry, error)
+        break
+    }
+  }
+
+  /** The target finds it too large: the next smaller form goes at once. Returns false if there is none. */
+  #degrade(entry: Entry): boolean {
+    const smaller = entry.event.smaller?.()
+    if (!smaller) return false
+    this.#replace(entry, smaller)
+    this.#observer.degraded()
+    return true
+  }
+
+  /** The sink does not want this event, or does not want any. */
+  #refused(entry: Entry, error: DeliveryError): void {
+    this.#refusedKeys.add(entry.event.key)
+    const keys = this.#refusedKeys.size
+    if (keys < MISCONFIGURED_KEYS) {
+      this.#giveUp(entry, error.code, error.message)
+      return
+    }
+    const message = `events of ${keys} different keys were refused in a row, the last one: ${error.message}`
+    this.#health.pause(new DeliveryError('unavailable', message, { retryAfterMs: error.retryAfterMs, cause: error }))
+    this.#holdFor(entry, error)
+  }
+
+  /** It waits with all others; the next probe is another one. */
+  #holdFor(entry: Entry, error: DeliveryError): void {
+    this.#lastProbed = entry.lane
+    this.#observer.retry(error.code)
+  }
+
+  #backOff(entry: Entry, error: DeliveryError, durationMs: number): void {
+    entry.failures++
+    entry.spentMs += durationMs
+    const delayMs = eventDelay(entry.failures, entry.spentMs, this.#options.retry, this.#random)
+    if (delayMs === undefined) {
+      this.#giveUp(entry, error.code, error.message)
+      return
+    }
+    entry.delayMs = delayMs
+    entry.spentMs += delayMs
+    this.#observer.retry(error.code)
+  }
+
+  #wake(lane: Lane): void {
+    if (lane.first) this.#leaveBackOff(lane.first)
+    this.#lanes.release(lane)
+    this.#schedulePump()
+  }
+
+  #leaveBackOff(head: Entry): void {
+    head.delayMs = undefined
+    this.#fences.backOffOver(head)
+  }
+
+  /** A lane in back-off must not fill the queue that all share: its head is given up. An outage is no reason to. */
+  #relieve(lane: Lane): void {
+    const head = lane.first
+    if (!head || this.#health.state !== 'open') return
+    const held = this.#fences.heldBy(head)
+    const { events, bytes } = this.#options.queue
+    const behind = lane.length + held.events - 1
+    if (behind === 0) return
+    if (behind + 1 <= events * LANE_SHARE && lane.bytes + held.bytes <= bytes * LANE_SHARE) return
+    lane.shift()
+    this.#lanes.cancelBackOff(lane)
+    this.#leaveBackOff(head)
+    this.#lanes.release(lane)
+    this.#giveUp(head, 'lane-full', `${behind} events waited behind it; its last error: ${head.error?.message}`)
+  }
+
+  #giveUp(entry: Entry, code: DeadLetterCode, reason: string): void {
+    const { offered: event, attempts } = entry
+    this.#deadLetters.add({
+      sink: this.#options.name,
+      code,
+      reason,
+      attempts,
+      time: this.#clock.now().toISOString(),
+      event,
+    })
+    this.#observer.deadLetter(code, reason)
+    this.#settle(entry, { type: 'dead-lettered', code, reason })
+  }
+
+  #settle(entry: Entry, outcome: Outcome): void {
+    entry.settled = true
+    this.#unsettled.delete(entry)
+    if (entry.lane) this.#fences.settled(entry)
+    this.#capacity.release(entry.bytes)
+    entry.ack(outcome)
+    if (this.#unsettled.size === 0) this.#onDrained?.()
+  }
+
+  async #close(deadline: AbortSignal): Promise<{ readonly undelivered: number }> {
+    this.#capacity.close(new Error(`sink ${this.#options.name} is closed`))
+    if (this.#unsettled.size > 0) {
+      this.#schedulePump()
+      const over = Promise.withResolvers<void>()
+      this.#onDrained = over.resolve
+      using _deadline = addAbortListener(deadline, () => over.resolve())
+      using _failed = addAbortListener(this.#stop.signal, () => over.resolve())
+      await over.promise
+    }
+    this.#stop.abort(new DOMException(`sink ${this.#options.name} is closed`, 'AbortError'))
+    this.#health.close()
+    this.#fences.close()
+    this.#lanes.close()
+    this.#batcher.reset()
+    await this.#connecting
+    if (this.#inFlight > 0) {
+      const quiet = Promise.withResolvers<void>()
+      this.#onQuiet = quiet.resolve
+      await quiet.promise
+    }
+    await this.#sink[Symbol.asyncDispose]()
+    return { undelivered: this.#unsettled.size }
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#reject(error)
+    this.#capacity.close(error)
+    this.#stop.abort(error)
+  }
+}
+
+interface FailedAttempt {
+  readonly durationMs: number
+  /** Nobody knew before that the sink is out of order. */
+  readonly wasOpen: boolean
+  /** The sink threw something that is no DeliveryError. */
+  readonly unexpected: boolean
+}
+
+/** A failure of a whole batch that some of its events may have caused: halve the batch to find them. */
+function isAboutSome({ error, known }: Extract<AttemptResult, { type: 'thrown' }>): boolean {
+  return !known || deliveryErrors[error.code].class === 'permanent'
+}
+
+function summary(result: AttemptResult, events: number): 'delivered' | 'partial' | DeliveryError['code'] {
+  if (result.type === 'thrown') return result.error.code
+  if (result.errors.size === 0) return 'delivered'
+  const [first] = result.errors.values()
+  return result.errors.size < events || !first ? 'partial' : first.code
+}
