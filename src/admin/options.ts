@@ -1,0 +1,18 @@
+import type { Infer, JsonSchema } from '../lib/json-schema.ts'
+
+/** Section `http`. */
+export const httpSchema = {
+  type: 'object',
+  description: 'The HTTP server for `/livez`, `/readyz` and `/metrics`.',
+  default: {},
+  properties: {
+    listen: {
+      type: 'string',
+      format: 'listen-address',
+      description: 'Where it listens: `:8080` is all addresses (IPv4 and IPv6), `127.0.0.1:0` a free port on loopback.',
+      default: ':8080',
+    },
+  },
+} as const satisfies JsonSchema
+
+export type HttpOptions = Infer<typeof httpSchema>

@@ -1,0 +1,132 @@
+/** What a schema cannot say: names that refer to each other, and combinations that break a promise. Pure. */
+import { nearest } from '../lib/nearest.ts'
+import type { ValuePath } from './problem.ts'
+import { isSecrets, parseResourceName } from './resource-name.ts'
+import type { RouteConfig } from './route.ts'
+import type { SchemaProblem } from './schema-problem.ts'
+import type { SourceConfig } from './source.ts'
+
+/** Entries that are valid by themselves, each with its place in the file, and the names that all entries have. */
+export interface Lists {
+  readonly sources: readonly Entry<SourceConfig>[]
+  readonly routes: readonly Entry<RouteConfig>[]
+  readonly names: { readonly [List in 'sources' | 'routes' | 'sinks']: readonly string[] }
+}
+
+export interface Entry<T> {
+  readonly index: number
+  readonly value: T
+}
+
+export function checkReferences(lists: Lists): readonly SchemaProblem[] {
+  const { sources, routes, names } = lists
+  return [
+    ...twice(names.sources, 'source', (index) => ['sources', index, 'name']),
+    ...twice(names.routes, 'route', (index) => ['routes', index, 'name']),
+    ...twice(names.sinks, 'sink', (index) => ['sinks', index, 'name']),
+    ...sources.flatMap(checkSource),
+    ...routes.flatMap((route) => [
+      ...unknown(route.value.from ?? [], names.sources, 'source', ['routes', route.index, 'from']),
+      ...unknown(route.value.to, names.sinks, 'sink', ['routes', route.index, 'to']),
+      ...checkRoute(route),
+    ]),
+    ...overlaps(lists),
+  ]
+}
+
+function checkSource({ index, value }: Entry<SourceConfig>): readonly SchemaProblem[] {
+  const { resources, namespaces = [], allowSecrets } = value
+  const at = (...steps: ValuePath): ValuePath => ['sources', index, ...steps]
+  const names = resources.map(parseResourceName)
+  return [
+    ...twice(resources.map(identity), 'resource', (position) => at('resources', position)),
+    ...twice(namespaces, 'namespace', (position) => at('namespaces', position)),
+    ...names.flatMap((name, position) =>
+      isSecrets(name) && !allowSecrets
+        ? [wrong(at('resources', position), 'Secrets are not watched unless the source says allowSecrets: true')]
+        : [],
+    ),
+  ]
+}
+
+function checkRoute({ index, value }: Entry<RouteConfig>): readonly SchemaProblem[] {
+  const { on, payload, from = [], to } = value
+  const at = (...steps: ValuePath): ValuePath => ['routes', index, ...steps]
+  const bare = payload.shape === 'bare' && payload.previous
+  return [
+    ...twice(on, 'type', (position) => at('on', position)),
+    ...twice(from, 'source', (position) => at('from', position)),
+    ...twice(to, 'sink', (position) => at('to', position)),
+    ...(bare
+      ? [
+          wrong(
+            at('payload', 'previous'),
+            'a bare object has no room for its previous state',
+            'false, or another shape',
+          ),
+        ]
+      : []),
+  ]
+}
+
+/** The same object would reach a sink by two streams: no order between them, and two snapshots that disagree. */
+function overlaps({ sources, routes, names }: Lists): readonly SchemaProblem[] {
+  const leadsTo = ({ name }: SourceConfig, sink: string) =>
+    routes.length === 0 || routes.some(({ value: { from, to } }) => to.includes(sink) && (from?.includes(name) ?? true))
+  const problems: SchemaProblem[] = []
+  for (const [position, { index, value: source }] of sources.entries()) {
+    const theirs = new Set(source.resources.map(identity))
+    for (const { value: earlier } of sources.slice(0, position)) {
+      const resource = earlier.resources.find((text) => theirs.has(identity(text)))
+      if (resource === undefined || disjoint(source, earlier)) continue
+      const sink = names.sinks.find((name) => leadsTo(source, name) && leadsTo(earlier, name))
+      if (sink === undefined) continue
+      const message = `${resource} reaches sink ${sink} from source ${earlier.name} too, and their namespaces overlap`
+      const expected = 'one source of a resource per sink, or namespaces that differ'
+      problems.push(wrong(['sources', index, 'resources'], message, expected))
+    }
+  }
+  return problems
+}
+
+/** No namespaces: all of them. */
+function disjoint(a: SourceConfig, b: SourceConfig): boolean {
+  return (
+    a.namespaces !== undefined &&
+    b.namespaces !== undefined &&
+    !a.namespaces.some((name) => b.namespaces?.includes(name))
+  )
+}
+
+/** The resource without its version: two versions are the same objects. */
+function identity(text: string): string {
+  const { resource, group } = parseResourceName(text)
+  return group ? `${resource}.${group}` : resource
+}
+
+function twice(names: readonly string[], what: string, at: (index: number) => ValuePath): readonly SchemaProblem[] {
+  const first = new Map<string, number>()
+  return names.flatMap((name, index) => {
+    const earlier = first.get(name)
+    if (earlier === undefined) first.set(name, index)
+    return earlier === undefined ? [] : [wrong(at(index), `${what} ${name} is there twice`, 'each once')]
+  })
+}
+
+function unknown(
+  names: readonly string[],
+  known: readonly string[],
+  what: string,
+  path: ValuePath,
+): readonly SchemaProblem[] {
+  return names.flatMap((name, index) => {
+    if (known.includes(name)) return []
+    const near = nearest(name, known)
+    const problem = wrong([...path, index], `there is no ${what} ${JSON.stringify(name.slice(0, 100))}`)
+    return [near === undefined ? { ...problem, expected: `one of ${known.join(', ')}` } : { ...problem, nearest: near }]
+  })
+}
+
+function wrong(path: ValuePath, message: string, expected?: string): SchemaProblem {
+  return { path, about: 'value', message, expected }
+}

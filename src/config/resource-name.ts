@@ -1,0 +1,39 @@
+/** A resource as a configuration names it, before discovery has said which one it is. */
+export interface ResourceName {
+  /** Plural, lower case. */
+  readonly resource: string
+  readonly version: string | undefined
+  /** Undefined: not said; discovery takes the first group that has the resource. */
+  readonly group: string | undefined
+}
+
+const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+const VERSION = /^v[1-9][0-9]*(?:(?:alpha|beta)[1-9][0-9]*)?$/
+
+/**
+ * Parses `pods`, `deployments.apps`, `deployments.v1.apps`, `widgets.v1.example.com`.
+ * Throws a RangeError that says how to write it. Source: `schema.ParseResourceArg` of apimachinery.
+ */
+export function parseResourceName(text: string): ResourceName {
+  if (text === '*' || text.startsWith('*.'))
+    throw new RangeError('a wildcard would watch everything: name the resources')
+  if (text.includes('/')) {
+    throw new RangeError(
+      'write plural.group or plural.version.group, as in deployments.apps; subresources have no watch',
+    )
+  }
+  const [resource = '', ...rest] = text.split('.')
+  if (/[A-Z]/.test(text) || !LABEL.test(resource) || !rest.every((label) => LABEL.test(label)) || text.length > 253) {
+    throw new RangeError('write it as kubectl prints it: the plural in lower case, as in pods or deployments.apps')
+  }
+  const [first, ...others] = rest
+  if (first !== undefined && VERSION.test(first)) {
+    return { resource, version: first, group: others.length === 0 ? '' : others.join('.') }
+  }
+  return { resource, version: undefined, group: first === undefined ? undefined : rest.join('.') }
+}
+
+/** Whether this may be Secrets of the core group. */
+export function isSecrets({ resource, group }: ResourceName): boolean {
+  return (resource === 'secrets' || resource === 'secret') && (group === undefined || group === '')
+}

@@ -1,0 +1,37 @@
+/**
+ * ajv, and nothing of it anywhere else. Validators are compiled when they are first needed, which takes code generation.
+ */
+import { Ajv, type ErrorObject } from 'ajv'
+import type { JsonSchema } from '../lib/json-schema.ts'
+import type { ConfigSchema } from './bridge-config.ts'
+import { checkFormat, formats } from './formats.ts'
+import { describeErrors, type SchemaProblem } from './schema-problem.ts'
+
+const ajv = new Ajv({ allErrors: true, discriminator: true, strict: true, useDefaults: true, verbose: true })
+for (const name of Object.keys(formats)) ajv.addFormat(name, (text: string) => checkFormat(name, text) === undefined)
+
+export type SchemaError = ErrorObject<string, Record<string, unknown>, unknown>
+
+/** Fills defaults into `value`. Returns everything that is wrong with it, in no order. */
+export function checkSchema(schema: ConfigSchema, value: unknown): readonly SchemaProblem[] {
+  const validate = ajv.compile(schema)
+  zeros(schema, value)
+  validate(value)
+  return describeErrors(validate.errors ?? [])
+}
+
+/** `0` needs no unit, so YAML reads it as a number: where a duration or a size is wanted, it becomes text. */
+function zeros(schema: JsonSchema, value: unknown): void {
+  if (Array.isArray(value)) {
+    if (schema.items) for (const item of value) zeros(schema.items, item)
+    return
+  }
+  if (typeof value !== 'object' || value === null) return
+  const members = value as Record<string, unknown>
+  for (const branch of schema.oneOf ?? []) zeros(branch, value)
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    const unit = property.format === 'duration' || property.format === 'bytes'
+    if (unit && members[name] === 0) members[name] = '0'
+    else zeros(property, members[name])
+  }
+}

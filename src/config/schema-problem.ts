@@ -1,0 +1,185 @@
+/** What a schema finds wrong, in words. Values are repeated only where a name from a fixed list or a format is due. */
+
+import type { JsonSchema } from '../lib/json-schema.ts'
+import { nearest } from '../lib/nearest.ts'
+import { checkFormat, formats } from './formats.ts'
+import type { ValuePath } from './problem.ts'
+import type { SchemaError } from './schema-check.ts'
+
+export interface SchemaProblem {
+  readonly path: ValuePath
+  /** Whether the key itself is wrong, or its value. */
+  readonly about: 'key' | 'value'
+  readonly message: string
+  readonly expected?: string | undefined
+  readonly nearest?: string | undefined
+}
+
+type Words = Pick<SchemaProblem, 'message' | 'expected' | 'nearest'>
+
+/**
+ * Alternatives (`oneOf`) are reported once, as a whole, unless exactly one of them has the value's type. The tag of a
+ * discriminated one is not reported: which tags exist, a schema of the loaded types does not know.
+ */
+export function describeErrors(errors: readonly SchemaError[]): readonly SchemaProblem[] {
+  const choices = errors.filter(
+    ({ keyword, parentSchema }) => keyword === 'oneOf' && !('discriminator' in Object(parentSchema)),
+  )
+  const inside = (error: SchemaError, prefix: string) => error.schemaPath.startsWith(`${prefix}/`)
+  const hidden = (error: SchemaError) =>
+    choices.some((choice) => {
+      if (choice === error) return branchOf(choice) !== undefined
+      const branch = branchOf(choice)
+      return (
+        inside(error, choice.schemaPath) && (branch === undefined || !inside(error, `${choice.schemaPath}/${branch}`))
+      )
+    })
+  return errors.filter((error) => error.keyword !== 'discriminator' && !hidden(error)).map(describe)
+}
+
+/** The only alternative that takes values of this type. */
+function branchOf(choice: SchemaError): number | undefined {
+  const branches = choice.schema as readonly JsonSchema[]
+  const fitting = branches.flatMap((branch, index) => (takes(branch, choice.data) ? [index] : []))
+  return fitting.length === 1 ? fitting[0] : undefined
+}
+
+function takes(schema: JsonSchema, value: unknown): boolean {
+  if ('const' in schema) return typeOf(schema.const) === typeOf(value)
+  if (schema.enum) return schema.enum.some((member) => typeOf(member) === typeOf(value))
+  return schema.type === typeOf(value) || (schema.type === 'integer' && typeOf(value) === 'number')
+}
+
+function describe(error: SchemaError): SchemaProblem {
+  const path = valuePath(error.instancePath)
+  const member = (name: unknown, about: 'key' | 'value', words: Words): SchemaProblem => ({
+    path: [...path, String(name)],
+    about,
+    ...words,
+  })
+  const { params, schema } = error
+  const parent = error.parentSchema as JsonSchema
+  switch (error.keyword) {
+    case 'additionalProperties': {
+      const known = Object.keys(parent.properties ?? {})
+      return member(
+        params.additionalProperty,
+        'key',
+        unknownName('unknown key', String(params.additionalProperty), known),
+      )
+    }
+    case 'required':
+      return member(params.missingProperty, 'value', missing(parent.properties?.[String(params.missingProperty)]))
+    default:
+      return { path, about: 'value', ...describeValue(error, parent, schema) }
+  }
+}
+
+function describeValue({ keyword, data, params }: SchemaError, parent: JsonSchema, schema: unknown): Words {
+  switch (keyword) {
+    case 'type':
+      return { message: `is ${named(data)}`, expected: expectation(parent) }
+    case 'enum':
+    case 'const': {
+      const names = keyword === 'enum' ? (schema as readonly unknown[]).map(String) : [String(schema)]
+      if (typeof data !== 'string') return { message: `is ${named(data)}`, expected: oneOf(names) }
+      return unknownName(`${quote(data)} is not valid`, data, names)
+    }
+    case 'format':
+      return { message: checkFormat(String(schema), String(data)) ?? 'is not valid' }
+    case 'oneOf':
+      return isCredential(parent)
+        ? { message: 'a credential is never written into the configuration', expected: expectation(parent) }
+        : { message: `is ${named(data)}`, expected: expectation(parent) }
+    case 'minimum':
+    case 'maximum':
+      return { message: `${String(data)} is out of range`, expected: expectation(parent) }
+    case 'minItems':
+      return {
+        message: 'has too few entries',
+        expected: `at least ${String(params.limit)}; leave the key out if none is meant`,
+      }
+    case 'minLength':
+      return { message: 'is too short', expected: `at least ${count(params.limit, 'character')}` }
+    case 'maxLength':
+      return { message: 'is too long', expected: `at most ${count(params.limit, 'character')}` }
+    default:
+      return { message: 'is not valid', expected: expectation(parent) }
+  }
+}
+
+function missing(schema: JsonSchema | undefined): Words {
+  return { message: 'is missing', expected: schema && expectation(schema) }
+}
+
+/** With the nearest name if there is one, else with all of them. */
+export function unknownName(message: string, name: string, known: readonly string[]): Words {
+  const near = nearest(name, known)
+  return near === undefined ? { message, expected: oneOf(known) } : { message, nearest: near }
+}
+
+/** What a definition takes, after "expected". */
+export function expectation(schema: JsonSchema): string {
+  if (schema.const !== undefined) return String(schema.const)
+  if (schema.enum) return oneOf(schema.enum.map(String))
+  if (schema.oneOf) return schema.oneOf.map(expectation).join(' or ')
+  if (schema.format !== undefined && schema.format in formats)
+    return formats[schema.format as keyof typeof formats].expected
+  switch (schema.type) {
+    case 'object': {
+      const required = schema.required ?? []
+      if (required.length === 0) return 'a mapping'
+      return `{ ${required.map((name) => `${name}: ${name === 'env' ? 'NAME' : name === 'file' ? 'PATH' : '…'}`).join(', ')} }`
+    }
+    case 'array':
+      return 'a list'
+    case 'integer':
+    case 'number':
+      return range(schema, schema.type === 'integer' ? 'an integer' : 'a number')
+    case 'boolean':
+      return 'true or false'
+    default:
+      return 'text'
+  }
+}
+
+function range({ minimum, maximum }: JsonSchema, what: string): string {
+  if (minimum !== undefined && maximum !== undefined) return `${what} from ${minimum} to ${maximum}`
+  if (minimum !== undefined) return `${what} of at least ${minimum}`
+  return maximum === undefined ? what : `${what} of at most ${maximum}`
+}
+
+/** `{ env }` or `{ file }` and nothing else: a literal in its place may be a secret. */
+function isCredential({ oneOf: branches = [] }: JsonSchema): boolean {
+  const names = new Set(branches.flatMap(({ required = [] }) => required))
+  return names.has('env') && names.has('file')
+}
+
+const oneOf = (names: readonly string[]) => (names.length === 1 ? `${names[0]}` : `one of ${names.join(', ')}`)
+const quote = (text: string) => JSON.stringify(text.slice(0, 100))
+const count = (limit: unknown, what: string) => `${String(limit)} ${what}${limit === 1 ? '' : 's'}`
+
+function named(value: unknown): string {
+  if (value === null || value === '') return 'empty'
+  const type = typeOf(value)
+  const names: Record<string, string> = {
+    object: 'a mapping',
+    array: 'a list',
+    string: 'text',
+    boolean: 'true or false',
+  }
+  return names[type] ?? `a ${type}`
+}
+
+function typeOf(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
+}
+
+/** A JSON Pointer as names and indices. A name made of digits looks like an index; places are found all the same. */
+function valuePath(pointer: string): ValuePath {
+  const steps = pointer === '' ? [] : pointer.slice(1).split('/')
+  return steps
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((step) => (/^(?:0|[1-9][0-9]*)$/.test(step) ? Number(step) : step))
+}

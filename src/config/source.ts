@@ -1,0 +1,68 @@
+import type { Infer, JsonSchema } from '../lib/json-schema.ts'
+
+/** One entry of `sources`. */
+export const sourceSchema = {
+  type: 'object',
+  properties: {
+    name: {
+      type: 'string',
+      format: 'name',
+      description: 'Unique. Part of the `stream` attribute of its events. Without it: the first resource.',
+      examples: ['workloads'],
+    },
+    resources: {
+      type: 'array',
+      items: { type: 'string', format: 'resource' },
+      minItems: 1,
+      description: 'What is watched, as kubectl spells it: `pods`, `deployments.apps`, `widgets.v1.example.com`.',
+      examples: [['pods', 'deployments.apps']],
+    },
+    namespaces: {
+      type: 'array',
+      items: { type: 'string', format: 'namespace' },
+      minItems: 1,
+      description: 'One stream for each of them. Without it: one stream over all namespaces.',
+      examples: [['shop', 'pay']],
+    },
+    labelSelector: {
+      type: 'string',
+      format: 'label-selector',
+      description: 'Applied by the API server. Without it: all objects.',
+      examples: ['app.kubernetes.io/part-of=shop,tier!=cache'],
+    },
+    fieldSelector: {
+      type: 'string',
+      format: 'field-selector',
+      description: 'Applied by the API server, which decides what fields a resource can be selected by.',
+      examples: ['spec.nodeName=node-1'],
+    },
+    allowSecrets: {
+      type: 'boolean',
+      description: 'Must be true if `resources` has Secrets. Their values are redacted all the same.',
+      default: false,
+    },
+    resync: {
+      type: 'object',
+      description: 'The scheduled reconciliation of each stream: a snapshot. One is also sent at every start.',
+      default: {},
+      properties: {
+        every: {
+          type: 'string',
+          format: 'duration',
+          description: 'Time between two of them. `0s`: none but the one at the start.',
+          default: '1h',
+        },
+        snapshot: {
+          enum: ['full', 'markers', 'off'],
+          description:
+            '`full`: every object. `markers`: begin and end with counts, no items. `off`: no scheduled snapshot.',
+          default: 'full',
+        },
+      },
+    },
+  },
+  required: ['resources'],
+} as const satisfies JsonSchema
+
+/** One entry of `sources`, with its name filled in. */
+export type SourceConfig = Infer<typeof sourceSchema> & { readonly name: string }

@@ -1,0 +1,33 @@
+/**
+ * The candidate that `word` was probably meant to be: the one with the fewest edits (insert, delete, replace, swap of
+ * neighbours; case costs nothing), if that is at most a third of the word's length and at least one. Ties: the first.
+ */
+export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  const text = word.slice(0, 64).toLowerCase()
+  let best: string | undefined
+  let least = Math.max(1, Math.floor(text.length / 3)) + 1
+  for (const candidate of candidates) {
+    const distance = edits(text, candidate.slice(0, 64).toLowerCase())
+    if (distance < least) [best, least] = [candidate, distance]
+  }
+  return best
+}
+
+/** Optimal string alignment distance, row by row. */
+function edits(a: string, b: string): number {
+  let before: number[] = []
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = at(above, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const swapped =
+        i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? at(before, j - 2) + 1 : replaced
+      row.push(Math.min(at(above, j) + 1, at(row, j - 1) + 1, replaced, swapped))
+    }
+    ;[before, above] = [above, row]
+  }
+  return at(above, b.length)
+}
+
+const at = (row: readonly number[], index: number): number => row[index] ?? 0
