@@ -40,6 +40,21 @@ export interface KubeObject {
   readonly [member: string]: unknown
 }
 
+/** Why an object was not parsed: longer, or nested deeper, than the limits allow. */
+export type OversizedReason = 'size' | 'depth'
+
+const oversized = Symbol('oversized')
+
+/** `object`, which holds identity only, marked as standing for one that exceeded a limit. Spreading a copy keeps the mark. */
+export function markOversized<T extends KubeObject>(object: T, reason: OversizedReason): T {
+  return { ...object, [oversized]: reason }
+}
+
+/** Set on an object of which only apiVersion, kind, name, namespace, uid and resourceVersion are known. JSON does not show it. */
+export function oversizedReason(object: KubeObject): OversizedReason | undefined {
+  return (object as KubeObject & { readonly [oversized]?: OversizedReason })[oversized]
+}
+
 /** What is known of an object whose last state is not: identity only. */
 export interface ObjectIdentity {
   readonly namespace?: string
