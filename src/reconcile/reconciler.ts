@@ -39,6 +39,8 @@ export interface ReconcilerOptions<T extends KubeObject> {
 /** Items per batch: small enough that live changes never wait long behind them. */
 const ITEMS_AT_ONCE = 100
 
+const REPEAT_AFTER_MS = 60_000
+
 interface Due {
   readonly reason: SnapshotReason
   readonly mode: SnapshotMode
@@ -77,6 +79,12 @@ export class Reconciler<T extends KubeObject = KubeObject> {
     // a full snapshot answers every request
     if (this.#due?.mode !== 'full') this.#due = { reason, mode }
     this.#wake()
+  }
+
+  /** Asks for the snapshot again after a minute: a sink could not be told that it ended. */
+  repeat({ reason, mode }: Snapshot): void {
+    this.#timer?.[Symbol.dispose]()
+    this.#timer = this.#options.clock.after(REPEAT_AFTER_MS, () => this.request(reason, mode))
   }
 
   /** Batches of changes, never empty. Ends after `signal` aborts, with the abort of a snapshot that is still running. */

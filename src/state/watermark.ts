@@ -10,7 +10,7 @@ export interface Slot {
  * Up to where all that a stream offered to one sink is settled.
  *
  * Guarantee: `value` is p only when nothing at or below p is unsettled, nor will be: slots are opened in offer order
- * with the stream's position, which never falls, so p is over once a higher slot is opened or `complete(p)` was called.
+ * with the stream's position, so p is over once a higher slot is opened or `complete(p)` was called.
  *
  *   opened:   5 settled | 7 settled | 9 open | 9 settled | 12 settled      value: 7
  *
@@ -35,15 +35,14 @@ export class Watermark {
     return this.#slots.length - this.#head
   }
 
-  /** Throws a RangeError if the position is over: it was completed, or a higher slot is open. */
+  /**
+   * A place for what is offered next. A position below the last one is a frame that the server repeated: its slot stands
+   * at the last position, because it can only hold back what comes after it.
+   */
   open(position: ResourceVersion): Slot {
-    const low = this.#last !== undefined && compareResourceVersions(position, this.#last) < 0
-    if (low || (this.#completed !== undefined && compareResourceVersions(position, this.#completed) <= 0)) {
-      throw new RangeError(`a slot at position ${position} was opened after ${low ? this.#last : this.#completed}`)
-    }
-    const slot: Slot = { position, settled: false }
+    if (this.#last === undefined || compareResourceVersions(position, this.#last) > 0) this.#last = position
+    const slot: Slot = { position: this.#last, settled: false }
     this.#slots.push(slot)
-    this.#last = position
     this.#advance()
     return slot
   }

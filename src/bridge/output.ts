@@ -1,0 +1,76 @@
+import type { Outcome } from '../delivery/entry.ts'
+import type { OutboundEvent } from '../delivery/sink.ts'
+import type { SinkWorker } from '../delivery/worker.ts'
+import type { ResourceVersion } from '../kube/object.ts'
+import type { Snapshot } from '../reconcile/change.ts'
+import { type View, wants } from '../route/view.ts'
+import { type Slot, Watermark } from '../state/watermark.ts'
+import type { Notable, Translation } from '../translate/translate.ts'
+
+/** What one sink sees of one stream, and how far it has it. */
+export class Output {
+  readonly view: View
+  readonly watermark = new Watermark()
+  readonly #worker: SinkWorker
+  readonly #onSettled: (event: OutboundEvent, outcome: Outcome) => void
+  readonly #onAborted: (snapshot: Snapshot) => void
+  /** Since the last full snapshot that this sink has the end of. */
+  #deadLettered = 0
+
+  constructor({ view, worker, onSettled, onAborted }: OutputParts) {
+    this.view = view
+    this.#worker = worker
+    this.#onSettled = onSettled
+    this.#onAborted = onAborted
+  }
+
+  /** Resolves when the sink's worker has accepted the change's event, or the view does not want it. */
+  async offer(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
+    if (change.type === 'Gap' && change.cause === 'restored') this.watermark.restart()
+    const slot = this.#slotFor(change)
+    if (!wants(this.view, change)) {
+      if (slot) this.watermark.settle(slot)
+      return
+    }
+    const deadLettered = this.#deadLettered
+    const event = translation(this.view, { deadLettered })
+    const ack = (outcome: Outcome) => {
+      if (slot) this.watermark.settle(slot)
+      if (outcome.type === 'dead-lettered') this.#deadLettered++
+      if (change.type === 'SnapshotEnd' && change.snapshot.mode === 'full') {
+        if (outcome.type === 'delivered') this.#deadLettered -= deadLettered
+        else this.#onAborted(change.snapshot)
+      }
+      this.#onSettled(event, outcome)
+    }
+    await this.#worker.offer(event, ack, signal)
+  }
+
+  /** Everything up to `position` was offered. */
+  complete(position: ResourceVersion): void {
+    this.watermark.complete(position)
+  }
+
+  /** Items and markers hold no watermark: what they say is said again by the next snapshot. */
+  #slotFor(change: Notable): Slot | undefined {
+    switch (change.type) {
+      case 'Added':
+      case 'Updated':
+      case 'Deleted':
+        return this.watermark.open(change.resourceVersion)
+      case 'Gap':
+        return this.watermark.open(change.to)
+      default:
+        return undefined
+    }
+  }
+}
+
+export interface OutputParts {
+  readonly view: View
+  readonly worker: SinkWorker
+  /** Called once for each accepted event. */
+  readonly onSettled: (event: OutboundEvent, outcome: Outcome) => void
+  /** The sink was not told that this full snapshot ended. */
+  readonly onAborted: (snapshot: Snapshot) => void
+}
