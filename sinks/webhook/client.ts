@@ -1,0 +1,175 @@
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import net from 'node:net'
+import tls from 'node:tls'
+import { Agent, buildConnector, errors } from 'undici'
+import { DeliveryError } from '../../src/delivery/sink.ts'
+import type { NetworkGuard } from './network.ts'
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+}
+
+type Pem = { -readonly [K in keyof TlsFiles]: string }
+
+interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+/** Receivers close idle connections after 5 s (Node.js) to some minutes; their Keep-Alive hint is followed. */
+const KEEP_ALIVE_MS = 30_000
+/** More of an answer's body is not read; the connection is closed instead. */
+const ANSWER_BYTES = 4096
+
+/**
+ * HTTP/1.1 connections to one URL, of this sink alone: a receiver that hangs freezes nobody else. As many as there are
+ * requests at a time, which the worker bounds, as it bounds the time of each. Never follows a redirect.
+ */
+export class Client implements AsyncDisposable {
+  readonly #url: URL
+  readonly #guard: NetworkGuard
+  readonly #files: TlsFiles
+  #pem: Pem = {}
+  #agent: Agent | undefined
+  /** The TLS files may have been replaced since they were read. */
+  #stale = true
+  readonly #retired = new Set<Promise<void>>()
+
+  constructor(url: URL, guard: NetworkGuard, files: TlsFiles) {
+    this.#url = url
+    this.#guard = guard
+    this.#files = files
+  }
+
+  /** Opens a connection and closes it: name, network rules, port and TLS are right. Rejects with a DeliveryError. */
+  async probe(signal: AbortSignal): Promise<void> {
+    await this.#agentNow()
+    signal.throwIfAborted()
+    const refusal = this.#guard.refusal(this.#url.hostname)
+    if (refusal) throw this.#refused(refusal)
+    const host = this.#url.hostname.replace(/^\[|\]$/g, '')
+    const secure = this.#url.protocol === 'https:'
+    const options = { host, port: Number(this.#url.port) || (secure ? 443 : 80), lookup: this.#guard.lookup }
+    const servername = net.isIP(host) === 0 ? { servername: host } : {}
+    const socket = secure ? tls.connect({ ...options, ...this.#pem, ...servername }) : net.connect(options)
+    try {
+      await once(socket, secure ? 'secureConnect' : 'connect', { signal })
+    } catch (error) {
+      signal.throwIfAborted()
+      throw this.#unreachable(error)
+    } finally {
+      socket.destroy()
+    }
+  }
+
+  /**
+   * Sends one request. Resolves when the status is known and the answer's body is out of the way. Rejects with a
+   * DeliveryError, or with `signal.reason`; by then the connection is closed, so nothing of it can arrive any more.
+   */
+  async post(headers: Record<string, string>, body: string, signal: AbortSignal): Promise<Answer> {
+    const agent = await this.#agentNow()
+    signal.throwIfAborted()
+    try {
+      const answer = await agent.request({
+        origin: this.#url.origin,
+        path: this.#url.pathname + this.#url.search,
+        method: 'POST',
+        headers,
+        body,
+        signal,
+      })
+      // the status has said it all; a body that breaks off or hangs changes nothing
+      await answer.body.dump({ limit: ANSWER_BYTES, signal }).catch(() => undefined)
+      return { status: answer.statusCode, headers: answer.headers }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof errors.InvalidArgumentError) {
+        throw new DeliveryError('malformed', 'the event cannot be written as an HTTP request')
+      }
+      throw this.#unreachable(error)
+    }
+  }
+
+  /** Closes all connections, at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const agent = this.#agent
+    this.#agent = undefined
+    await Promise.all([agent?.destroy(), ...this.#retired])
+  }
+
+  async #agentNow(): Promise<Agent> {
+    if (this.#agent && !this.#stale) return this.#agent
+    const pem = await this.#readFiles()
+    this.#stale = false
+    if (this.#agent && samePem(pem, this.#pem)) return this.#agent
+    if (this.#agent) this.#retire(this.#agent)
+    this.#pem = pem
+    this.#agent = this.#newAgent(pem)
+    return this.#agent
+  }
+
+  async #readFiles(): Promise<Pem> {
+    const pem: Pem = {}
+    for (const name of ['ca', 'cert', 'key'] as const) {
+      const path = this.#files[name]
+      if (path === undefined) continue
+      try {
+        pem[name] = await readFile(path, 'utf8')
+      } catch (error) {
+        throw new DeliveryError('unavailable', `tls.${name}: ${path} cannot be read: ${codeOf(error)}`, {
+          cause: error,
+        })
+      }
+    }
+    return pem
+  }
+
+  #newAgent(pem: Pem): Agent {
+    const dial = buildConnector({ ...pem, lookup: this.#guard.lookup, timeout: CONNECT_TIMEOUT_MS, allowH2: false })
+    return new Agent({
+      // IP literals do not pass through lookup
+      connect: (options, callback) => {
+        const refusal = this.#guard.refusal(options.hostname)
+        if (refusal) queueMicrotask(() => callback(this.#refused(refusal), null))
+        else dial(options, callback)
+      },
+      allowH2: false,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+  }
+
+  /** What is in flight may end; new requests take the new one. */
+  #retire(agent: Agent): void {
+    const closed = agent.close().finally(() => this.#retired.delete(closed))
+    this.#retired.add(closed)
+  }
+
+  #refused(refusal: string): DeliveryError {
+    return new DeliveryError('unavailable', `${this.#url.host} must not be dialled: ${refusal}`)
+  }
+
+  #unreachable(error: unknown): DeliveryError {
+    this.#stale = Object.keys(this.#files).length > 0
+    if (error instanceof DeliveryError) return error
+    return new DeliveryError('unavailable', `${this.#url.host} cannot be reached: ${codeOf(error)}`, { cause: error })
+  }
+}
+
+function samePem(a: Pem, b: Pem): boolean {
+  return a.ca === b.ca && a.cert === b.cert && a.key === b.key
+}
+
+/** `ECONNREFUSED`, `CERT_HAS_EXPIRED`, `UND_ERR_SOCKET` …: messages could hold a part of the request. */
+function codeOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0 && !('code' in error)) return codeOf(error.errors[0])
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return error instanceof Error ? error.name : typeof error
+}

@@ -1,0 +1,135 @@
+/**
+ * Sends each event as one POST (CloudEvents HTTP Protocol Binding). Delivered means: the receiver answered 2xx.
+ * Start reading here; status.ts says what the other answers mean, network.ts what may be dialled.
+ */
+import {
+  type DeliverContext,
+  DeliveryError,
+  defineSink,
+  type Failure,
+  httpBinary,
+  type OutboundEvent,
+  type Sink,
+  type SinkContext,
+  structured,
+  structuredContentType,
+  structuredSize,
+} from '../../src/delivery/sink.ts'
+import type { Infer } from '../../src/lib/json-schema.ts'
+import { Authorization } from './auth.ts'
+import { Client } from './client.ts'
+import { NetworkGuard } from './network.ts'
+import { schema } from './schema.ts'
+import { failureCode, retryAfterMs } from './status.ts'
+
+type Config = Infer<typeof schema>
+
+const MiB = 2 ** 20
+
+/** Delivered means: the receiver answered 2xx. One event is one request. */
+export const sink = defineSink({
+  type: 'webhook',
+  schema,
+  limits: () => ({
+    maxEventBytes: MiB,
+    maxBatchEvents: 1,
+    maxBatchBytes: 16 * MiB,
+    sizeOf: ({ attributes, data, dataBytes }) => structuredSize(attributes, data === undefined ? undefined : dataBytes),
+    sameKeyInBatch: false,
+    concurrency: 64,
+  }),
+  create: (config, context) => new Webhook(config, context),
+})
+
+class Webhook implements Sink {
+  readonly #config: Config
+  readonly #context: SinkContext
+  readonly #url: URL
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #auth: Authorization | undefined
+  readonly #client: Client
+
+  constructor(config: Config, context: SinkContext) {
+    this.#config = config
+    this.#context = context
+    this.#url = checkUrl(config)
+    this.#headers = checkHeaders(config.headers)
+    this.#auth = config.auth && new Authorization(config.auth, context)
+    const guard = new NetworkGuard(config.network)
+    const refusal = guard.refusal(this.#url.hostname)
+    if (refusal) throw new Error(`url: ${refusal}`)
+    if ((config.tls.cert === undefined) !== (config.tls.key === undefined)) {
+      throw new Error('tls: cert and key go together; one of them is missing')
+    }
+    this.#client = new Client(this.#url, guard, config.tls)
+  }
+
+  connect(signal: AbortSignal): Promise<void> {
+    return this.#client.probe(signal)
+  }
+
+  async deliver(batch: readonly OutboundEvent[], { signal }: DeliverContext): Promise<readonly Failure[]> {
+    const failures: Failure[] = []
+    for (const [index, event] of batch.entries()) {
+      const error = await this.#post(event, signal)
+      if (error) failures.push({ index, error })
+    }
+    return failures
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]()
+  }
+
+  async #post(event: OutboundEvent, signal: AbortSignal): Promise<DeliveryError | undefined> {
+    const { headers, body } = this.#encode(event)
+    const authorization = await this.#auth?.header()
+    const all = { ...this.#headers, ...headers, ...(authorization !== undefined && { authorization }) }
+    const answer = await this.#client.post(all, body, signal)
+    const code = failureCode(answer.status)
+    if (!code) return undefined
+    if (code === 'unauthorized') this.#auth?.refused()
+    return new DeliveryError(code, `${this.#url.host} answered ${answer.status}`, {
+      retryAfterMs: retryAfterMs(answer.headers['retry-after'], this.#context.clock.now()),
+    })
+  }
+
+  /** A body is never empty: an event without data is always structured. */
+  #encode({ attributes, data }: OutboundEvent): { headers: Record<string, string>; body: string } {
+    if (this.#config.mode === 'binary') {
+      const { headers, body } = httpBinary(attributes, data)
+      if (body !== undefined) return { headers, body }
+    }
+    return { headers: { 'content-type': structuredContentType }, body: structured(attributes, data) }
+  }
+}
+
+function checkUrl({ url: text, insecureHttp }: Config): URL {
+  const url = URL.parse(text)
+  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw new Error('url: not an absolute URL with https; write it like https://receiver.example.com/events')
+  }
+  if (url.protocol === 'http:' && !insecureHttp) {
+    throw new Error('url: http is readable for everybody on the way; use https, or set insecureHttp: true')
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new Error('url: holds a user name or password; use auth instead')
+  }
+  return url
+}
+
+/** Headers that belong to the event, the credentials or the connection. */
+const RESERVED =
+  /^(ce-.*|content-type|content-length|content-encoding|authorization|proxy-.*|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect)$/
+
+function checkHeaders(headers: Config['headers']): Readonly<Record<string, string>> {
+  const checked: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const lower = name.toLowerCase()
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lower)) throw new Error(`headers: ${JSON.stringify(name)} is no header name`)
+    if (RESERVED.test(lower)) throw new Error(`headers: ${name} is set by the webhook itself; for credentials use auth`)
+    if (!/^[\t -~]*$/.test(value)) throw new Error(`headers: the value of ${name} holds characters that no header may`)
+    checked[lower] = value
+  }
+  return checked
+}

@@ -1,0 +1,101 @@
+/** The keys of a webhook. */
+
+const secretReference = {
+  oneOf: [
+    {
+      type: 'object',
+      required: ['env'],
+      properties: { env: { type: 'string', minLength: 1, description: 'Name of an environment variable.' } },
+    },
+    {
+      type: 'object',
+      required: ['file'],
+      properties: {
+        file: { type: 'string', minLength: 1, description: 'Path of a file; read again when it changes.' },
+      },
+    },
+  ],
+} as const
+
+export const schema = {
+  type: 'object',
+  required: ['url'],
+  properties: {
+    url: {
+      type: 'string',
+      minLength: 1,
+      description: 'Where events are sent, one POST each. https, unless insecureHttp is true. Holds no credential.',
+      examples: ['https://receiver.example.com/events'],
+    },
+    mode: {
+      enum: ['structured', 'binary'],
+      default: 'structured',
+      description: 'structured: the whole CloudEvent as JSON body. binary: attributes as ce- headers, data as body.',
+    },
+    insecureHttp: {
+      type: 'boolean',
+      default: false,
+      description: 'Permits a URL with http: everybody on the way can read it.',
+    },
+    headers: {
+      type: 'object',
+      default: {},
+      additionalProperties: { type: 'string' },
+      description: 'Further headers of each request. No credential: that is auth.',
+    },
+    auth: {
+      description: 'How requests are authenticated. Without it they are not.',
+      oneOf: [
+        {
+          type: 'object',
+          required: ['bearer'],
+          properties: { bearer: { ...secretReference, description: 'A bearer token.' } },
+        },
+        {
+          type: 'object',
+          required: ['basic'],
+          properties: {
+            basic: {
+              type: 'object',
+              required: ['username', 'password'],
+              properties: {
+                username: { type: 'string', description: 'User name; without a colon.' },
+                password: { ...secretReference, description: 'Password.' },
+              },
+            },
+          },
+        },
+      ],
+    },
+    tls: {
+      type: 'object',
+      default: {},
+      description: 'PEM files, read again when a connection fails.',
+      properties: {
+        ca: { type: 'string', minLength: 1, description: 'Certificates to trust instead of the system ones.' },
+        cert: { type: 'string', minLength: 1, description: 'Client certificate; needs key.' },
+        key: { type: 'string', minLength: 1, description: 'Private key of the client certificate; needs cert.' },
+      },
+    },
+    network: {
+      type: 'object',
+      default: {},
+      description: 'Which addresses may be dialled. Loopback, link-local, multicast and metadata services are denied.',
+      properties: {
+        allow: {
+          type: 'array',
+          items: { type: 'string' },
+          default: [],
+          description: 'CIDRs that are permitted although they are denied by default.',
+          examples: [['127.0.0.0/8']],
+        },
+        deny: {
+          type: 'array',
+          items: { type: 'string' },
+          default: [],
+          description: 'CIDRs that are denied as well; goes before allow.',
+        },
+      },
+    },
+  },
+} as const
