@@ -50,10 +50,16 @@ export class Connections implements AsyncDisposable {
     return await this.#reading
   }
 
-  /** Reads the credentials anew, past every cache, unless that happened since `rejected` was opened. */
+  /** Reads the credentials anew, past every cache, unless that happened since `rejected` was opened. Throws `unauthorized`. */
   reload(rejected: Connection): void {
     if (rejected.generation !== this.#generation) return
-    this.#config = this.#reload()
+    try {
+      this.#config = this.#reload()
+    } catch (cause) {
+      throw new KubeError('unauthorized', 'the credentials were refused and the kubeconfig cannot be read again', {
+        cause,
+      })
+    }
     this.#generation++
     this.#reading = undefined
   }

@@ -55,9 +55,11 @@ export function decodeObject<T extends KubeObject>(value: unknown, expected: Exp
   if (!isText(metadata.name)) throw new KubeError('unusable', `${what} has no name`)
   if (!isText(metadata.uid)) throw new KubeError('unusable', `${what} has no uid`)
   decodeVersion(metadata.resourceVersion, what)
-  if (metadataOnly) return { ...value, apiVersion: apiVersionOf(resource), kind: resource.kind } as JsonRecord as T
-  if (isText(value.apiVersion) && isText(value.kind)) return value as T
-  return { apiVersion: apiVersionOf(resource), ...value, kind: resource.kind } as JsonRecord as T
+  if (!metadataOnly && isText(value.apiVersion) && isText(value.kind)) return value as T
+  const apiVersion = !metadataOnly && isText(value.apiVersion) ? value.apiVersion : apiVersionOf(resource)
+  const typeMeta = { apiVersion, kind: resource.kind }
+  // twice: before the rest, as watch objects have it, and instead of what came
+  return { ...typeMeta, ...value, ...typeMeta } as JsonRecord as T
 }
 
 /** The object behind an oversized text: identity only, marked. `prefix` is where in the text it stands: `object.`. */
