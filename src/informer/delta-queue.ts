@@ -116,6 +116,16 @@ export class DeltaQueue<T extends KubeObject> {
     return batch
   }
 
+  /** Keys of the changes that wait. */
+  waitingKeys(): ReadonlySet<ObjectKey> {
+    const keys = new Set<ObjectKey>()
+    for (let at = this.#head; at < this.#entries.length; at++) {
+      const entry = this.#entries[at]
+      if (entry && 'key' in entry) keys.add(entry.key)
+    }
+    return keys
+  }
+
   /** Nothing is taken in any more. What waits can still be popped. */
   close(): void {
     this.#closed = true

@@ -2,9 +2,24 @@
 export type { Delta, GapCause, Seen, Tombstone } from './delta.ts'
 export type { DeltaReader } from './delta-reader.ts'
 export type { Scope } from './delta-source.ts'
+export {
+  filteringHandler,
+  type Handler,
+  type HandlerOptions,
+  isTombstone,
+  keyOf,
+  type Registration,
+} from './handlers.ts'
 export { isIdentityOnly } from './identity-only.ts'
 export type { Indexer, IndexFunction } from './indexer.ts'
 export { Informer, type InformerOptions, informerDefaults, type StreamStatus } from './informer.ts'
 export { everything, type LabelSelector, parseLabelSelector } from './label-selector.ts'
 export type { Lister } from './lister.ts'
 export { type InformerFault, type StreamObserver, silentObserver, type WatchEnd } from './observer.ts'
+export {
+  type CacheSync,
+  type FactoryOptions,
+  type ListWatchFor,
+  SharedInformerFactory,
+  type StreamSelection,
+} from './shared-informer-factory.ts'

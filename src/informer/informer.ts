@@ -8,6 +8,8 @@ import { Condition } from './condition.ts'
 import { DeltaQueue } from './delta-queue.ts'
 import type { DeltaReader } from './delta-reader.ts'
 import { DeltaSource, type Scope } from './delta-source.ts'
+import { HandlerLoop } from './handler-loop.ts'
+import type { Handler, HandlerOptions, Registration } from './handlers.ts'
 import { reduceToIdentity } from './identity-only.ts'
 import { byNamespace, type Indexer, NAMESPACE_INDEX, Store } from './indexer.ts'
 import { type Lister, listerOf } from './lister.ts'
@@ -31,12 +33,17 @@ export interface InformerOptions<T extends KubeObject> {
   readonly queueEntries?: number
   /** The same in bytes of their frames. @default 32 MiB */
   readonly queueBytes?: number
+  /** Milliseconds between handler resyncs, for handlers that do not ask for a period of their own. @default 0, never */
+  readonly resyncPeriod?: number
   readonly reflector?: Partial<Pick<ReflectorOptions, 'pageSize' | 'minWatchTimeoutMs' | 'backoff'>>
   readonly clock?: Clock
   readonly random?: Random
 }
 
 export const informerDefaults = { queueEntries: 10_000, queueBytes: 32 * 1024 * 1024 } as const
+
+/** Source: client-go, minimumResyncPeriod. */
+const MIN_RESYNC_PERIOD_MS = 1000
 
 /** How the stream does. No status is final: a degraded stream is retried for ever. */
 export type StreamStatus =
@@ -62,9 +69,13 @@ export class Informer<T extends KubeObject = KubeObject> {
   readonly #source: DeltaSource<T>
   readonly #lockstep: Lockstep<T>
   readonly #lister: Lister<T>
+  readonly #handlers = new Set<HandlerLoop<T>>()
+  /** The shortest handler resync period asked for before the start; 0 = none. */
+  #checkPeriod = 0
   #failure: KubeError | undefined
   #lastSyncResourceVersion: ResourceVersion | undefined
   #running: Promise<void> | undefined
+  readonly #synced: Promise<void>
   #ended: { readonly reason: unknown } | undefined
 
   constructor(api: ListWatch<T>, options: InformerOptions<T>) {
@@ -90,6 +101,9 @@ export class Informer<T extends KubeObject = KubeObject> {
       changed: this.#changed,
       ended: () => this.#ended,
     })
+    this.#synced = this.#untilSynced()
+    // most never ask
+    this.#synced.catch(() => {})
   }
 
   /** The cache; written only when deltas are taken. */
@@ -125,20 +139,60 @@ export class Informer<T extends KubeObject = KubeObject> {
     this.#running ??= this.#run(signal)
   }
 
-  /** Resolves when a started informer has stopped and nothing of it is open; at once if it was never started. */
+  /** Resolves when a started informer has stopped and its watch, timers and handlers rest; at once if never started. */
   async stopped(): Promise<void> {
     await this.#running
+    await Promise.all([...this.#handlers].map((handler) => handler.done))
   }
 
-  /** Resolves when `hasSynced`. Rejects with `signal.reason`, or the reason why the informer was stopped before. */
-  async synced(signal: AbortSignal): Promise<void> {
-    await this.#changed.wait(() => this.hasSynced || this.isStopped, signal)
-    if (!this.hasSynced) throw this.#ended?.reason
+  /** Resolves when `hasSynced`. Rejects if the informer is stopped before, with the reason of its signal. */
+  get synced(): Promise<void> {
+    return this.#synced
   }
 
   /** Pulls the deltas until `signal` aborts. While there is no reader, deltas are applied to the store and forgotten. */
   deltas(signal: AbortSignal): DeltaReader<T> {
     return this.#lockstep.open(signal)
+  }
+
+  /**
+   * Calls `handler` for every object of the store, as initial, and from then on for every change: none twice, none left
+   * out, whenever it is added. Throws an Error if the informer was stopped.
+   */
+  addEventHandler(handler: Handler<T>, options: HandlerOptions = {}): Registration {
+    if (this.isStopped) throw new Error('the informer was stopped: it takes no more handlers')
+    const loop = new HandlerLoop({
+      handler,
+      openReader: (signal) => this.deltas(signal),
+      settledObjects: () => this.#settledObjects(),
+      resyncPeriod: this.#resyncPeriod(options.resyncPeriod ?? this.#options.resyncPeriod ?? 0),
+      onError: (error) => this.#report({ type: 'Handler', error }),
+      clock: this.#clock,
+    })
+    this.#handlers.add(loop)
+    void loop.done.finally(() => this.#handlers.delete(loop))
+    return loop
+  }
+
+  /** Before the start the shortest period asked for is noted; after it, none is shorter. Source: client-go. */
+  #resyncPeriod(asked: number): number {
+    if (asked === 0) return 0
+    const period = Math.max(asked, MIN_RESYNC_PERIOD_MS)
+    if (this.#running !== undefined) return Math.max(period, this.#checkPeriod)
+    this.#checkPeriod = this.#checkPeriod === 0 ? period : Math.min(this.#checkPeriod, period)
+    return period
+  }
+
+  #settledObjects(): readonly T[] {
+    const waiting = this.#queue.waitingKeys()
+    const settled: T[] = []
+    for (const [key, object] of this.#store.entries()) if (!waiting.has(key)) settled.push(object)
+    return settled
+  }
+
+  async #untilSynced(): Promise<void> {
+    await this.#changed.wait(() => this.hasSynced || this.isStopped, new AbortController().signal)
+    if (!this.hasSynced) throw this.#ended?.reason
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -159,6 +213,7 @@ export class Informer<T extends KubeObject = KubeObject> {
       if (!signal.aborted) throw error
     } finally {
       this.#ended = { reason: signal.reason }
+      for (const handler of this.#handlers) handler.stop()
       this.#queue.close()
     }
   }
