@@ -212,7 +212,8 @@ export class Objects {
   /** Removes a namespace that is being deleted and has no content left. */
   #finishNamespace(name: string): void {
     const definition = this.#registry.find('', 'v1', 'namespaces')
-    const version = definition && this.#store.table(tableOf(definition)).get(name)
+    if (!definition) return
+    const version = this.#store.table(tableOf(definition)).get(name)
     if (version?.fields['status.phase'] !== 'Terminating') return
     for (const [, table] of this.#store.tables)
       for (const { namespace } of table.versions()) if (namespace === name) return

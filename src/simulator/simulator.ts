@@ -44,7 +44,7 @@ export interface ObjectInput {
 export interface ObjectReference {
   readonly apiVersion: string
   readonly kind: string
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly [member: string]: unknown }
+  readonly metadata: { readonly name: string; readonly namespace?: string }
 }
 
 /** Who writes through the in-process methods, as managedFields record it. */
@@ -138,7 +138,10 @@ export class Simulator implements AsyncDisposable {
     return versions.map((version) => toObject(definition, version))
   }
 
-  update(object: ObjectReference, { manager = 'simulator' }: WriteAs = {}): KubeObject {
+  update(
+    object: ObjectReference & { readonly [member: string]: unknown },
+    { manager = 'simulator' }: WriteAs = {},
+  ): KubeObject {
     const target = this.#target(object)
     return toObject(target.definition, this.#objects.replace(target, object, { manager, subresource: '' }))
   }

@@ -76,7 +76,7 @@ export class Watch {
     this.#end({ type: 'reset' })
   }
 
-  /** Sends an ERROR frame with this Status and ends. */
+  /** Sends an ERROR frame with this Status and ends: what happened and was not sent yet is not sent any more. */
   error(failure: Failure): void {
     this.#end({ type: 'error', failure })
   }
@@ -163,12 +163,12 @@ export class Watch {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve
       })
+      if (this.#ending?.type === 'error') throw new StatusError(this.#ending.failure)
       const text = this.#stalled ? '' : this.#take()
       if (text !== '') {
         if (!(await this.#write(text))) return
         continue
       }
-      if (this.#ending?.type === 'error') throw new StatusError(this.#ending.failure)
       if (this.#ending?.type === 'close' || table.closed || table.eventAt(this.#sequence) === 'lost') return
       if (this.#bookmarkDue && !this.#stalled) {
         this.#bookmarkDue = false
