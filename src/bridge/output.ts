@@ -1,7 +1,7 @@
 import type { Outcome } from '../delivery/entry.ts'
 import type { OutboundEvent } from '../delivery/sink.ts'
 import type { SinkWorker } from '../delivery/worker.ts'
-import type { ResourceVersion } from '../kube/object.ts'
+import type { ResourceVersion, Timestamp } from '../kube/object.ts'
 import type { Snapshot } from '../reconcile/change.ts'
 import { type View, wants } from '../route/view.ts'
 import { type Slot, Watermark } from '../state/watermark.ts'
@@ -12,8 +12,8 @@ export class Output {
   readonly view: View
   readonly watermark = new Watermark()
   readonly #worker: SinkWorker
-  readonly #onSettled: (event: OutboundEvent, outcome: Outcome) => void
-  readonly #onAborted: (snapshot: Snapshot) => void
+  readonly #onSettled: OutputParts['onSettled']
+  readonly #onAborted: OutputParts['onAborted']
   /** Since the last full snapshot that this sink has the end of. */
   #deadLettered = 0
 
@@ -41,7 +41,7 @@ export class Output {
         if (outcome.type === 'delivered') this.#deadLettered -= deadLettered
         else this.#onAborted(change.snapshot)
       }
-      this.#onSettled(event, outcome)
+      this.#onSettled(event, outcome, change.observedAt)
     }
     await this.#worker.offer(event, ack, signal)
   }
@@ -69,8 +69,8 @@ export class Output {
 export interface OutputParts {
   readonly view: View
   readonly worker: SinkWorker
-  /** Called once for each accepted event. */
-  readonly onSettled: (event: OutboundEvent, outcome: Outcome) => void
+  /** Called once for each accepted event; `observedAt` is when its change was read. */
+  readonly onSettled: (event: OutboundEvent, outcome: Outcome, observedAt: Timestamp) => void
   /** The sink was not told that this full snapshot ended. */
   readonly onAborted: (snapshot: Snapshot) => void
 }

@@ -1,0 +1,349 @@
+/**
+ * The composition root: what a configuration describes, put together and run.
+ *
+ *   source -> stream (bridge/stream.ts) -> output per sink (bridge/output.ts) -> worker (delivery/) -> sink
+ */
+import { randomBytes } from 'node:crypto'
+import { addAbortListener } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import type { Logger } from 'pino'
+import { type Readiness, readinessOf } from './admin/readiness.ts'
+import { Informers, type Selection } from './bridge/informers.ts'
+import { Output } from './bridge/output.ts'
+import { type Environment, readSecret } from './bridge/secret.ts'
+import { BridgeStream } from './bridge/stream.ts'
+import { deliveryObserver, informerOptions, observeChange, type Telemetry } from './bridge/telemetry.ts'
+import type { AnySinkDefinition, BridgeConfig, SinkConfig } from './config/bridge-config.ts'
+import type { SinkTypes } from './config/load.ts'
+import { DeadLetterRing } from './delivery/dead-letters.ts'
+import type { Outcome } from './delivery/entry.ts'
+import { workerOptions } from './delivery/options.ts'
+import type { OutboundEvent, Sink } from './delivery/sink.ts'
+import { SinkWorker } from './delivery/worker.ts'
+import { streamName } from './events/index.ts'
+import type { ApiClient } from './kube/api-client.ts'
+import { clusterUid } from './kube/cluster.ts'
+import { discover } from './kube/discovery.ts'
+import type { Resource } from './kube/object.ts'
+import { listWatch } from './kube/resource-list-watch.ts'
+import { sleep } from './lib/abort.ts'
+import { ExponentialBackoff, type Random } from './lib/backoff.ts'
+import type { Clock } from './lib/clock.ts'
+import { parseBytes, parseDuration } from './lib/units.ts'
+import { parsePath } from './redact/path.ts'
+import { createRedaction, type Redact } from './redact/redact.ts'
+import { viewsOf } from './route/view.ts'
+import { StateLog } from './telemetry/log.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+
+export interface BridgeParts {
+  readonly config: BridgeConfig
+  readonly api: ApiClient
+  readonly sinkTypes: SinkTypes
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** For sinks that are about the process's standard output. */
+  readonly stdout: NodeJS.WritableStream
+  readonly env: Environment
+  readonly clock: Clock
+  readonly random: Random
+  /** Told of every settled event, with the time since its frame was read, in ms. */
+  readonly onSettled?: (event: OutboundEvent, outcome: Outcome, latencyMs: number) => void
+}
+
+interface RunningSink {
+  readonly name: string
+  readonly required: boolean
+  readonly worker: SinkWorker
+  readonly deadLetters: DeadLetterRing
+  /** Whether it was reached once, and why it is not in order now. */
+  readonly health: { connected: boolean; degraded: string | undefined }
+}
+
+/** The cluster's name is asked for this often until it is known. */
+const CLUSTER_BACKOFF = { initialMs: 1_000, maxMs: 15_000 } as const
+/** A shorter key could be guessed from digests of known values. */
+const MIN_KEY_BYTES = 16
+
+export class Bridge {
+  readonly #parts: BridgeParts
+  readonly #telemetry: Telemetry
+  readonly #redact: Redact
+  readonly #sinks: readonly RunningSink[]
+  #streams: readonly BridgeStream[] = []
+
+  private constructor(parts: BridgeParts, redact: Redact, definitions: ReadonlyMap<string, AnySinkDefinition>) {
+    this.#parts = parts
+    const { metrics, logger, clock } = parts
+    this.#telemetry = { metrics, logger, states: new StateLog(logger, () => clock.monotonic()) }
+    this.#redact = redact
+    this.#sinks = parts.config.sinks.map((sink) => this.#startSink(sink, definitions))
+  }
+
+  /** Loads the sinks' types and the redaction key; its workers begin to connect. Rejects for what cannot be used. */
+  static async create(parts: BridgeParts): Promise<Bridge> {
+    const { redaction, sinks } = parts.config
+    const paths = redaction.paths.map(parsePath)
+    const key = redaction.key === 'none' ? undefined : await readKey(redaction.key.file)
+    const redact = createRedaction({ paths, env: redaction.env, ...(key && { key }) })
+    const types = [...new Set(sinks.map(({ options }) => options.type))]
+    const definitions = await Promise.all(types.map(async (type) => [type, await load(type, parts.sinkTypes)] as const))
+    return new Bridge(parts, redact, new Map(definitions))
+  }
+
+  /** For `/readyz`. */
+  readiness(): Readiness {
+    const streams = this.#streams.map(({ name, status }) => {
+      const synced = status.type === 'synced' || (status.type === 'degraded' && status.synced)
+      const error = status.type === 'degraded' || status.type === 'discovering' ? status.error : undefined
+      return { name, synced, degraded: error?.message }
+    })
+    const sinks = this.#sinks.map(({ name, required, health }) => ({ name, required, ...health }))
+    if (this.#streams.length > 0) return readinessOf(streams, sinks)
+    const cluster = { name: 'cluster', ok: false, detail: 'its name is not known yet' }
+    return { ok: false, checks: [cluster, ...readinessOf([], sinks).checks] }
+  }
+
+  /** The streams and sinks as they are now, for a running summary. */
+  summary(): BridgeSummary {
+    const stats = this.#sinks.map(({ name, worker, deadLetters }) => ({
+      name,
+      deadLetters: deadLetters.total,
+      ...worker.stats(),
+    }))
+    return {
+      streams: this.#streams.map(({ name, status, objects, position }) => ({
+        name,
+        status: status.type,
+        objects,
+        position,
+      })),
+      sinks: stats,
+    }
+  }
+
+  /**
+   * Reads and delivers until `signal` aborts, then stops reading, delivers what was read until the drain deadline, and
+   * resolves. Rejects only for a bug in a worker: then nothing of that sink could be trusted any more.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { config, clock, logger } = this.#parts
+    const stop = new AbortController()
+    const drain = new AbortController()
+    using _stop = addAbortListener(signal, () => stop.abort(signal.reason))
+    const failed = Promise.race(this.#sinks.map(({ worker }) => worker.failed))
+    const deadline: { timer?: Disposable } = {}
+    using _deadline = addAbortListener(stop.signal, () => {
+      const reason = new DOMException(`not drained within ${config.shutdown.drain}`, 'TimeoutError')
+      deadline.timer = clock.after(parseDuration(config.shutdown.drain), () => drain.abort(reason))
+    })
+    const started = clock.monotonic()
+    try {
+      await Promise.race([this.#read(stop.signal, drain.signal), failed])
+      await Promise.race([this.#close(drain.signal), failed])
+      logger.info({ seconds: Math.round((clock.monotonic() - started) / 1000) }, 'stopped')
+    } catch (error) {
+      stop.abort(error)
+      drain.abort(error)
+      await Promise.allSettled(this.#sinks.map(({ worker }) => worker.close(drain.signal)))
+      throw error
+    } finally {
+      deadline.timer?.[Symbol.dispose]()
+    }
+  }
+
+  /** Ends after `stop`, when everything that was read has been offered, or `drain` aborted. */
+  async #read(stop: AbortSignal, drain: AbortSignal): Promise<void> {
+    const cluster = this.#parts.config.cluster ?? (await this.#clusterName(stop))
+    if (cluster === undefined) return
+    const informers = new Informers({
+      listWatch: (resource, selection) => this.#listWatch(resource, selection),
+      optionsFor: (name) => ({
+        ...informerOptions(name, this.#telemetry, this.#redact),
+        reflector: this.#reflectorOptions(),
+        clock: this.#parts.clock,
+        random: this.#parts.random,
+      }),
+      signal: stop,
+    })
+    this.#streams = this.#parts.config.sources.flatMap((source) =>
+      source.resources.flatMap((resource) =>
+        (source.namespaces ?? [undefined]).map((namespace) =>
+          this.#createStream({ source, resource, namespace, cluster, informers }),
+        ),
+      ),
+    )
+    await Promise.all(this.#streams.map((stream) => stream.run(stop, drain)))
+    await informers.stopped()
+  }
+
+  async #close(drain: AbortSignal): Promise<void> {
+    const { logger, clock } = this.#parts
+    const started = clock.monotonic()
+    for (const { name, worker } of this.#sinks) {
+      const { queueEvents } = worker.stats()
+      if (queueEvents > 0) logger.info({ sink: name, events: queueEvents }, 'draining')
+    }
+    const closed = await Promise.all(
+      this.#sinks.map(async ({ name, worker }) => ({ name, ...(await worker.close(drain)) })),
+    )
+    for (const { name, undelivered } of closed) {
+      if (undelivered === 0) continue
+      logger.warn(
+        { sink: name, events: undelivered, seconds: Math.round((clock.monotonic() - started) / 1000) },
+        'events were not acknowledged before the drain deadline; the next start sends a full snapshot',
+      )
+    }
+  }
+
+  #startSink({ options, own }: SinkConfig, definitions: ReadonlyMap<string, AnySinkDefinition>): RunningSink {
+    const { stdout, env, clock, random, logger } = this.#parts
+    const { name, type, required } = options
+    const definition = definitions.get(type)
+    if (!definition) throw new Error(`sink ${name}: there is no type of sink ${type}`)
+    const limits = definition.limits(own)
+    const sink: Sink = definition.create(own, {
+      name,
+      clock,
+      logger: logger.child({ sink: name }),
+      stdout,
+      secret: (reference) => readSecret(reference, env),
+    })
+    const deadLetters = new DeadLetterRing()
+    const health: RunningSink['health'] = { connected: false, degraded: undefined }
+    const observer = deliveryObserver(name, this.#telemetry, (state) => {
+      if (state.type === 'open') health.connected = true
+      health.degraded = 'reason' in state ? state.reason : undefined
+    })
+    const worker = new SinkWorker(workerOptions(options, limits), {
+      sink,
+      limits,
+      clock,
+      deadLetters,
+      observer,
+      random,
+    })
+    // run() races it; until then nobody listens
+    worker.failed.catch(() => undefined)
+    this.#telemetry.metrics.sink(name).observe(() => worker.stats())
+    return { name, required, worker, deadLetters, health }
+  }
+
+  #createStream({ source, resource, namespace, cluster, informers }: StreamPlace): BridgeStream {
+    const { config, api, clock, random, onSettled } = this.#parts
+    const { labelSelector, fieldSelector, resync } = source
+    const name = streamName(source.name, resource, namespace)
+    const selectors = { ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) }
+    const views = viewsOf(
+      source.name,
+      config.routes,
+      this.#sinks.map((sink) => sink.name),
+    )
+    return new BridgeStream({
+      name,
+      cluster,
+      scope: { ...(namespace && { namespaces: [namespace] }), ...selectors },
+      resync: { everyMs: parseDuration(resync.every), snapshot: resync.snapshot },
+      outputs: (repeat) =>
+        views.flatMap((view) => {
+          const sink = this.#sinks.find((one) => one.name === view.sink)
+          if (!sink) return []
+          const settled = (event: OutboundEvent, outcome: Outcome, observedAt: string) => {
+            const latencyMs = clock.now().getTime() - Date.parse(observedAt)
+            if (outcome.type !== 'dead-lettered') this.#telemetry.metrics.sink(sink.name).delivered(latencyMs)
+            onSettled?.(event, outcome, latencyMs)
+          }
+          return [new Output({ view, worker: sink.worker, onSettled: settled, onAborted: repeat })]
+        }),
+      discover: (signal) => discover(api, resource, signal),
+      informer: (found) => informers.get(name, found, { ...(namespace && { namespace }), ...selectors }),
+      onChange: (change) => observeChange(name, change, this.#telemetry),
+      onError: (error) => this.#streamFailed(name, error),
+      snapshotId: () => randomBytes(9).toString('base64url'),
+      clock,
+      random,
+    })
+  }
+
+  #streamFailed(stream: string, error: unknown): void {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
+    const message = error instanceof Error ? error.message : String(error)
+    const about = 'the stream has failed and is tried again'
+    this.#telemetry.states.tell({
+      key: `stream ${stream}`,
+      state: code,
+      level: 'warn',
+      message: about,
+      fields: { error: message },
+    })
+  }
+
+  #listWatch(resource: Resource, selection: Selection) {
+    const { api, config } = this.#parts
+    const { frameBytes, depth } = config.limits
+    return listWatch(api, resource, { ...selection, limits: { frameBytes: parseBytes(frameBytes), depth } })
+  }
+
+  #reflectorOptions() {
+    const { pageSize, timeoutSeconds } = this.#parts.config.apiServer
+    return { pageSize, minWatchTimeoutMs: timeoutSeconds * 1000 }
+  }
+
+  /** The uid of kube-system names a cluster that is not named. Undefined if stopped before it is known. */
+  async #clusterName(stop: AbortSignal): Promise<string | undefined> {
+    const { api, clock, random } = this.#parts
+    const backoff = new ExponentialBackoff(CLUSTER_BACKOFF, random)
+    while (!stop.aborted) {
+      try {
+        return await clusterUid(api, stop)
+      } catch (error) {
+        if (stop.aborted) return undefined
+        const message = 'the name of the cluster is not known: set `cluster`, or let it read namespace kube-system'
+        const reason = error instanceof Error ? error.message : String(error)
+        this.#telemetry.states.tell({
+          key: 'cluster',
+          state: reason,
+          level: 'error',
+          message,
+          fields: { error: reason },
+        })
+        await sleep(backoff.next(), clock, stop).catch(() => undefined) // aborted: the loop ends
+      }
+    }
+    return undefined
+  }
+}
+
+interface StreamPlace {
+  readonly source: BridgeConfig['sources'][number]
+  readonly resource: string
+  readonly namespace: string | undefined
+  readonly cluster: string
+  readonly informers: Informers
+}
+
+/** What runs, in numbers. */
+export interface BridgeSummary {
+  readonly streams: readonly {
+    readonly name: string
+    readonly status: BridgeStream['status']['type']
+    readonly objects: number
+    readonly position: string | undefined
+  }[]
+  readonly sinks: readonly ({ readonly name: string; readonly deadLetters: number } & ReturnType<SinkWorker['stats']>)[]
+}
+
+async function load(type: string, sinkTypes: SinkTypes): Promise<AnySinkDefinition> {
+  const known = sinkTypes[type]
+  if (!known) throw new Error(`there is no type of sink ${type}`)
+  return (await known()).sink
+}
+
+async function readKey(file: string): Promise<Buffer> {
+  const key = await readFile(file).catch((error: unknown) => {
+    const reason = error instanceof Error && 'code' in error ? error.code : error
+    throw new Error(`redaction.key: file ${file} cannot be read (${String(reason)}): mount it, or set the key to none`)
+  })
+  if (key.length >= MIN_KEY_BYTES) return key
+  throw new Error(`redaction.key: file ${file} holds ${key.length} bytes; write at least ${MIN_KEY_BYTES} random ones`)
+}

@@ -1,0 +1,160 @@
+/** What the parts of the bridge tell about themselves, as metrics and as one log line per change of state. */
+import type { Logger } from 'pino'
+import type { DeliveryObserver, SinkState } from '../delivery/observer.ts'
+import type { InformerFault, InformerOptions } from '../informer/index.ts'
+import { type KubeObject, oversizedReason } from '../kube/object.ts'
+import { takenFrom } from '../kube/taken.ts'
+import type { Change } from '../reconcile/change.ts'
+import type { Redact } from '../redact/redact.ts'
+import type { StateLog } from '../telemetry/log.ts'
+import type { DegradedReason, Metrics } from '../telemetry/metrics.ts'
+
+export interface Telemetry {
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly states: StateLog
+}
+
+/** Redaction as the informer's transform, and the informer's voice. */
+export function informerOptions(
+  stream: string,
+  telemetry: Telemetry,
+  redact: Redact,
+): Pick<InformerOptions<KubeObject>, 'transform' | 'observer' | 'onError'> {
+  const { metrics, states } = telemetry
+  const counts = metrics.stream(stream)
+  const key = `stream ${stream}`
+  const inOrder = () => states.tell({ key, state: 'in order', level: 'info', message: 'the stream is in order' })
+  return {
+    transform: (object) => {
+      const oversized = oversizedReason(object)
+      if (oversized) metrics.degraded(degradedReasons[oversized])
+      const redacted = redact(object)
+      metrics.redacted(takenFrom(redacted)?.redacted.length ?? 0)
+      return redacted
+    },
+    observer: {
+      listed: () => {
+        counts.listed()
+        inOrder()
+      },
+      watchStarted: () => {
+        counts.watchStarted()
+        inOrder()
+      },
+      watchEnded: (reason) => counts.watchEnded(reason),
+      bookmark: () => counts.bookmark(),
+      recoveredByRelist: (count) => counts.recoveredByRelist(count),
+      inferredDeletes: (count) => counts.inferredDeletes(count),
+      droppedStale: () => counts.droppedStale(),
+    },
+    onError: (fault) => informerFault(stream, fault, telemetry),
+  }
+}
+
+const degradedReasons = { size: 'frame-bytes', depth: 'depth' } as const satisfies Record<string, DegradedReason>
+
+function informerFault(stream: string, fault: InformerFault, { metrics, logger, states }: Telemetry): void {
+  switch (fault.type) {
+    case 'Stream': {
+      const { code, message } = fault.error
+      metrics.stream(stream).failed(code)
+      const about = 'the stream has failed and is tried again'
+      states.tell({ key: `stream ${stream}`, state: code, level: 'warn', message: about, fields: { error: message } })
+      return
+    }
+    case 'Object':
+      metrics.pipelineError('transform')
+      metrics.degraded('transform')
+      logger.error({ stream, error: fault.error }, 'an object could not be redacted: only its identity goes on')
+      return
+    case 'Index':
+    case 'Handler':
+      metrics.pipelineError('decode')
+      logger.error({ stream, error: fault.error }, 'an informer of the bridge has failed')
+  }
+}
+
+/** `onState` is told what readiness is made of. */
+export function deliveryObserver(
+  sink: string,
+  { metrics, states }: Telemetry,
+  onState: (state: SinkState) => void,
+): DeliveryObserver {
+  const counts = metrics.sink(sink)
+  return {
+    attempt: ({ durationMs }) => counts.attempt({ durationMs }),
+    sent: (result) => counts.sent(result),
+    retry: (code) => counts.retry(code),
+    deadLetter: (code, reason) => {
+      counts.deadLetter(code)
+      const message = 'events are given up and go to the dead letters'
+      states.tell({ key: `dead letters of sink ${sink}`, state: code, level: 'error', message, fields: { reason } })
+    },
+    degraded: () => counts.degraded(),
+    state: (state) => {
+      counts.state(state)
+      onState(state)
+      logSinkState(sink, state, states)
+    },
+  }
+}
+
+function logSinkState(sink: string, state: SinkState, states: StateLog): void {
+  const key = `sink ${sink}`
+  switch (state.type) {
+    case 'open':
+      states.tell({ key, state: 'in order', level: 'info', message: 'the sink is in order' })
+      return
+    case 'connecting':
+    case 'paused': {
+      const message = 'the sink is out of order: what is for it waits'
+      const fields = { reason: state.reason }
+      states.tell({ key, state: state.code ?? 'connecting', level: 'warn', message, fields })
+      return
+    }
+    case 'probing':
+    case 'closed':
+      return
+  }
+}
+
+/** Counts what a stream yields. */
+export function observeChange(stream: string, change: Change, { metrics, logger }: Telemetry): void {
+  const counts = metrics.stream(stream)
+  switch (change.type) {
+    case 'Added':
+      counts.event('added')
+      return
+    case 'Updated':
+      counts.event('updated')
+      return
+    case 'Deleted':
+      counts.event('deleted')
+      return
+    case 'Gap': {
+      const { from, to, cause } = change
+      counts.gap(cause)
+      logger.warn({ stream, from, to, cause }, 'versions in between could not be observed; the differences follow')
+      return
+    }
+    case 'SnapshotBegin':
+      counts.snapshotBegan()
+      return
+    case 'SnapshotEnd': {
+      const { reason } = change.snapshot
+      const { items } = change.result
+      counts.snapshotEnded({ reason, result: 'completed', items })
+      logger.info({ stream, reason, items }, 'a snapshot is complete')
+      return
+    }
+    case 'SnapshotAborted': {
+      const { reason } = change.snapshot
+      counts.snapshotEnded({ reason, result: 'aborted', items: 0 })
+      logger.info({ stream, reason, cause: change.cause }, 'a snapshot was aborted')
+      return
+    }
+    case 'Progress':
+    case 'SnapshotItem':
+  }
+}
