@@ -2,17 +2,18 @@
  * The formats that definitions may name (`format: 'duration'`), and what each accepts.
  * A message says how to write it; it may repeat the text only where nobody would put a credential.
  */
+import { parseLabelSelector } from '../informer/label-selector.ts'
 import { parseListenAddress } from '../lib/listen-address.ts'
 import { parseBytes, parseDuration } from '../lib/units.ts'
 import { parsePath } from '../redact/path.ts'
 import { createRedaction } from '../redact/redact.ts'
+import { parseFieldSelector } from './field-selector.ts'
 import { parseResourceName } from './resource-name.ts'
-import { parseFieldSelector, parseLabelSelector } from './selector.ts'
 
 export interface Format {
   /** Follows "expected". */
   readonly expected: string
-  /** Throws a RangeError that says what is wrong. */
+  /** Throws a RangeError or SyntaxError that says what is wrong. */
   check(text: string): void
 }
 
@@ -45,7 +46,10 @@ export const formats = {
   },
   'label-selector': {
     expected: 'a label selector such as app=web,tier!=cache,env in (a,b),!spot',
-    check: (text) => void parseLabelSelector(text),
+    check: (text) => {
+      if (text.trim() === '') throw new RangeError('an empty selector: leave the key out to select all')
+      parseLabelSelector(text)
+    },
   },
   'field-selector': {
     expected: 'a field selector such as status.phase!=Running',
@@ -75,7 +79,7 @@ export function checkFormat(name: string, text: string): string | undefined {
     format.check(text)
     return undefined
   } catch (error) {
-    if (error instanceof RangeError) return error.message
+    if (error instanceof RangeError || error instanceof SyntaxError) return error.message
     throw error
   }
 }

@@ -2,6 +2,7 @@
  * From a file, the environment and arguments to a valid configuration, or to everything that is wrong with them.
  * Start reading here: read (document.ts), check (schema-check.ts), lay over each other (layers.ts), refer (references.ts).
  */
+import { sinkTypes as builtIn } from '../../sinks/index.ts'
 import { type SinkOptions, sinkOptionsSchema } from '../delivery/options.ts'
 import { type AnySinkDefinition, type BridgeConfig, closed, configSchema, type SinkConfig } from './bridge-config.ts'
 import { type ConfigDocument, readDocument } from './document.ts'
@@ -27,7 +28,10 @@ export interface LoadOptions {
 export type SinkTypes = Readonly<Record<string, () => Promise<{ readonly sink: AnySinkDefinition }>>>
 
 /** Layers: default < file < environment < arguments. Throws a ConfigError that carries all problems. */
-export async function loadConfig({ file, env, args = {} }: LoadOptions, sinkTypes: SinkTypes): Promise<BridgeConfig> {
+export async function loadConfig(
+  { file, env, args = {} }: LoadOptions,
+  sinkTypes: SinkTypes = builtIn,
+): Promise<BridgeConfig> {
   const document = await readDocument(file)
   const { value } = document
   const definitions = await definitionsOf(value, sinkTypes)

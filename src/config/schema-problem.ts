@@ -21,27 +21,40 @@ type Words = Pick<SchemaProblem, 'message' | 'expected' | 'nearest'>
  * Alternatives (`oneOf`) are reported once, as a whole, unless exactly one of them has the value's type. The tag of a
  * discriminated one is not reported: which tags exist, a schema of the loaded types does not know.
  */
-export function describeErrors(errors: readonly SchemaError[]): readonly SchemaProblem[] {
-  const choices = errors.filter(
-    ({ keyword, parentSchema }) => keyword === 'oneOf' && !('discriminator' in Object(parentSchema)),
-  )
-  const inside = (error: SchemaError, prefix: string) => error.schemaPath.startsWith(`${prefix}/`)
+export function describeErrors(all: readonly SchemaError[]): readonly SchemaProblem[] {
+  const errors = all.slice(0, MAX_ERRORS)
+  const choices = errors.filter(({ keyword, parentSchema }) => keyword === 'oneOf' && !isDiscriminated(parentSchema))
   const hidden = (error: SchemaError) =>
     choices.some((choice) => {
-      if (choice === error) return branchOf(choice) !== undefined
       const branch = branchOf(choice)
+      if (choice === error) return branch !== undefined
       return (
-        inside(error, choice.schemaPath) && (branch === undefined || !inside(error, `${choice.schemaPath}/${branch}`))
+        isWithin(error, choice) &&
+        (branch === undefined || !isBelow(error.schemaPath, `${choice.schemaPath}/${branch}`))
       )
     })
   return errors.filter((error) => error.keyword !== 'discriminator' && !hidden(error)).map(describe)
 }
 
-/** The only alternative that takes values of this type. */
-function branchOf(choice: SchemaError): number | undefined {
-  const branches = choice.schema as readonly JsonSchema[]
-  const fitting = branches.flatMap((branch, index) => (takes(branch, choice.data) ? [index] : []))
-  return fitting.length === 1 ? fitting[0] : undefined
+/** Nobody reads more, and a file of a megabyte can have a hundred thousand. */
+const MAX_ERRORS = 500
+
+const isDiscriminated = (schema: unknown) => 'discriminator' in Object(schema)
+const isBelow = (pointer: string, parent: string) => pointer.startsWith(`${parent}/`)
+
+/** Whether an error comes from one of the alternatives, tried on the same value. */
+function isWithin(error: SchemaError, choice: SchemaError): boolean {
+  const sameValue = error.instancePath === choice.instancePath || isBelow(error.instancePath, choice.instancePath)
+  return sameValue && isBelow(error.schemaPath, choice.schemaPath)
+}
+
+/** The only alternative that takes values of this type; of several mappings, the one whose required keys are there. */
+function branchOf({ schema, data }: SchemaError): number | undefined {
+  const branches = [...(schema as readonly JsonSchema[]).entries()]
+  const fitting = branches.filter(([, branch]) => takes(branch, data))
+  const begun = fitting.filter(([, { required = [] }]) => required.some((key) => Object.hasOwn(Object(data), key)))
+  const [only, ...others] = fitting.length > 1 ? begun : fitting
+  return others.length === 0 ? only?.[0] : undefined
 }
 
 function takes(schema: JsonSchema, value: unknown): boolean {
@@ -88,7 +101,7 @@ function describeValue({ keyword, data, params }: SchemaError, parent: JsonSchem
     case 'format':
       return { message: checkFormat(String(schema), String(data)) ?? 'is not valid' }
     case 'oneOf':
-      return isCredential(parent)
+      return isCredential(parent) && typeof data !== 'object'
         ? { message: 'a credential is never written into the configuration', expected: expectation(parent) }
         : { message: `is ${named(data)}`, expected: expectation(parent) }
     case 'minimum':

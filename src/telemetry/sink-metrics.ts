@@ -1,0 +1,121 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+
+/** What happens at one sink. Every method is quick and never throws: they are called on the data path. */
+export interface SinkMetrics {
+  /** An event is settled as delivered, this long after its frame was read. */
+  delivered(latencyMs: number): void
+  /** One attempt, of a batch of any size, is over. */
+  attempt(attempt: { readonly durationMs: number }): void
+  /** The fate of one event in one attempt. */
+  sent(result: string): void
+  retry(reason: string): void
+  deadLetter(reason: string): void
+  /** An event went out with a smaller payload. */
+  degraded(): void
+  state(state: { readonly type: SinkStateName }): void
+  /** From now on gauges come from here. */
+  observe(stats: () => SinkStats): void
+}
+
+export type SinkStateName = 'connecting' | 'open' | 'paused' | 'probing' | 'closed'
+
+/** A sink's worker at one moment. */
+export interface SinkStats {
+  readonly queueEvents: number
+  readonly queueBytes: number
+  readonly oldestAgeMs: number
+  readonly inFlight: number
+}
+
+/** `closed` is the end of a sink that was in order. */
+const circuit: Readonly<Record<SinkStateName, number>> = { open: 0, closed: 0, probing: 1, paused: 2, connecting: 3 }
+
+/** The metrics of all sinks. */
+export class SinkFamilies {
+  readonly #sinks = new Map<string, SinkMetrics>()
+  readonly #stats = new Map<string, () => SinkStats>()
+  readonly #latency
+  readonly #duration
+  readonly #sent
+  readonly #retries
+  readonly #deadLetters
+  readonly #circuit
+
+  constructor(registry: Registry) {
+    const registers = [registry]
+    const counter = <L extends string>(name: string, help: string, label: L) =>
+      new Counter({ name: `deltawire_${name}`, help, labelNames: ['sink', label] as const, registers })
+    const histogram = (name: string, help: string, buckets: number[]) =>
+      new Histogram({ name: `deltawire_${name}`, help, labelNames: ['sink'] as const, buckets, registers })
+
+    this.#latency = histogram(
+      'delivery_latency_seconds',
+      'From the frame of a change being read to its event being acknowledged.',
+      [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800],
+    )
+    this.#duration = histogram(
+      'sink_send_duration_seconds',
+      'One attempt to send a batch.',
+      [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+    )
+    this.#sent = counter('sink_sent_total', 'Events in attempts, by result.', 'result')
+    this.#retries = counter('sink_retries_total', 'Events that were to be sent again, by reason.', 'reason')
+    this.#deadLetters = counter('dead_letters_total', 'Events that were given up, by reason.', 'reason')
+    this.#circuit = new Gauge({
+      name: 'deltawire_sink_circuit_state',
+      help: 'Whether the sink is in order: 0 yes, 1 being probed, 2 paused, 3 not reached yet.',
+      labelNames: ['sink'],
+      registers,
+    })
+    this.#sampled(registry, 'sink_queue_events', 'Events accepted and not settled.', ({ queueEvents }) => queueEvents)
+    this.#sampled(registry, 'sink_queue_bytes', 'Bytes of those events.', ({ queueBytes }) => queueBytes)
+    this.#sampled(registry, 'sink_inflight', 'Batches that the sink has in hand.', ({ inFlight }) => inFlight)
+    this.#sampled(
+      registry,
+      'oldest_unacknowledged_seconds',
+      'Age of the oldest event that is accepted and not settled.',
+      ({ oldestAgeMs }) => oldestAgeMs / 1000,
+    )
+  }
+
+  /** A gauge that is read when somebody asks for it. */
+  #sampled(registry: Registry, name: string, help: string, value: (stats: SinkStats) => number): void {
+    const stats = this.#stats
+    new Gauge({
+      name: `deltawire_${name}`,
+      help,
+      labelNames: ['sink'],
+      registers: [registry],
+      collect() {
+        for (const [sink, read] of stats) this.set({ sink }, value(read()))
+      },
+    })
+  }
+
+  of(sink: string, degraded: () => void): SinkMetrics {
+    const existing = this.#sinks.get(sink)
+    if (existing) return existing
+    const metrics = this.#create(sink, degraded)
+    this.#sinks.set(sink, metrics)
+    return metrics
+  }
+
+  #create(sink: string, degraded: () => void): SinkMetrics {
+    const latency = this.#latency.labels({ sink })
+    const duration = this.#duration.labels({ sink })
+    const delivered = this.#sent.labels({ sink, result: 'delivered' })
+    // A series that exists from the start: an alert on a ratio sees it.
+    delivered.inc(0)
+    this.#circuit.set({ sink }, circuit.connecting)
+    return {
+      delivered: (latencyMs) => latency.observe(latencyMs / 1000),
+      attempt: ({ durationMs }) => duration.observe(durationMs / 1000),
+      sent: (result) => (result === 'delivered' ? delivered.inc() : this.#sent.inc({ sink, result })),
+      retry: (reason) => this.#retries.inc({ sink, reason }),
+      deadLetter: (reason) => this.#deadLetters.inc({ sink, reason }),
+      degraded,
+      state: ({ type }) => this.#circuit.set({ sink }, circuit[type]),
+      observe: (stats) => void this.#stats.set(sink, stats),
+    }
+  }
+}
