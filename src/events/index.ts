@@ -1,5 +1,6 @@
 /** `deltawire/events`: the public contract in code. docs/events.md says what a consumer can rely on. */
 export * from './attributes.ts'
+export * from './copy.ts'
 export * from './data.ts'
 export * from './decode.ts'
 export * from './definition.ts'

@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { resourceVersion, type Uid } from '../kube/object.ts'
+import { Copy } from './copy.ts'
+import type { Decoded } from './decode.ts'
+import { deletedId, gapId, itemId, leftId, markerId, sequence, versionId } from './ids.ts'
+import { dataSchemas, eventTypes } from './types.ts'
+
+const stream = 'workloads/pods'
+const rv = (position: number) => resourceVersion(`${position}`)
+
+interface Place {
+  readonly at: number
+  readonly [attribute: string]: unknown
+}
+
+function event(type: keyof typeof eventTypes, id: string, { at, ...more }: Place, data: unknown): Decoded {
+  return {
+    attributes: {
+      specversion: '1.0',
+      id,
+      source: 'kubernetes://prod-eu/api/v1/pods',
+      type: eventTypes[type],
+      datacontenttype: 'application/json',
+      dataschema: dataSchemas.object,
+      time: '2026-01-01T00:00:00Z',
+      stream,
+      sequence: sequence(rv(at)),
+      ...more,
+    },
+    data,
+  }
+}
+
+/** `added` or `updated` of the uid in this version; `at` is its position if a list found it. */
+function put(type: 'added' | 'updated', uid: string, version: number, at = version): Decoded {
+  return event(type, versionId(uid as Uid, rv(version)), { at, ...about(uid, version) }, { object: uid })
+}
+
+function item(uid: string, version: number, at: number, snapshotid: string): Decoded {
+  const id = itemId(uid as Uid, rv(version), snapshotid)
+  return event('snapshotItem', id, { at, snapshotid, ...about(uid, version) }, { object: uid })
+}
+
+const gone = (uid: string, at: number) =>
+  event('deleted', deletedId(uid as Uid), { at, ...about(uid, at) }, { object: uid })
+const left = (uid: string, at: number) =>
+  event('deleted', leftId(uid as Uid, sequence(rv(at))), { at, ...about(uid, at) }, { object: uid })
+const begin = (snapshotid: string, at: number) =>
+  event('snapshotBegin', markerId(snapshotid, 'begin'), { at, snapshotid }, {})
+const aborted = (snapshotid: string, at: number) =>
+  event('snapshotAborted', markerId(snapshotid, 'aborted'), { at, snapshotid }, {})
+const about = (uid: string, version: number) => ({ subject: `shop/${uid}`, uid, resourceversion: `${version}` })
+
+function end(snapshotid: string, at: number, truth: ReadonlyMap<string, number>, mode = 'full'): Decoded {
+  const texts = [...truth].map(([uid, version]) => [`shop/${uid}:${uid}`, `shop/${uid}:${uid}:${version}`] as const)
+  const snapshot = {
+    mode,
+    items: truth.size,
+    members: digest(texts.map(([identity]) => identity)),
+    state: digest(texts.map(([, version]) => version)),
+  }
+  return event('snapshotEnd', markerId(snapshotid, 'end'), { at, snapshotid }, { snapshot })
+}
+
+function digest(texts: readonly string[]): string {
+  let sum = 0n
+  for (const text of texts) sum += BigInt(`0x${createHash('sha256').update(text).digest('hex')}`)
+  return (sum % (1n << 256n)).toString(16).padStart(64, '0')
+}
+
+const contents = (copy: Copy) =>
+  Object.fromEntries([...copy.objects()].map((object) => [object.uid, object.resourceVersion]))
+
+function copyOf(...events: readonly Decoded[]): Copy {
+  const copy = new Copy()
+  for (const each of events) copy.apply(each)
+  return copy
+}
+
+test('added, updated and item put, deleted removes', () => {
+  const copy = copyOf(
+    put('added', 'a', 1),
+    put('updated', 'a', 2),
+    put('added', 'b', 3),
+    item('c', 1, 3, 's'),
+    gone('b', 4),
+  )
+  assert.deepEqual(contents(copy), { a: '2', c: '1' })
+})
+
+test('a known id and a lower sequence change nothing', () => {
+  const copy = copyOf(put('added', 'a', 1), put('updated', 'a', 5))
+  assert.deepEqual(copy.apply(put('updated', 'a', 5)), { type: 'ignored' })
+  assert.deepEqual(copy.apply(put('updated', 'a', 4)), { type: 'ignored' })
+  assert.deepEqual(contents(copy), { a: '5' })
+})
+
+test('a version that comes again behind the leave at the same position does not bring the object back', () => {
+  const copy = copyOf(put('added', 'a', 5), left('a', 5), put('added', 'a', 5))
+  assert.deepEqual(contents(copy), {})
+})
+
+test('I2 nothing follows <uid>:deleted, which is applied also with a lower sequence', () => {
+  const copy = copyOf(put('added', 'a', 9), gone('a', 7), put('updated', 'a', 12), item('a', 12, 13, 's'))
+  assert.deepEqual(contents(copy), {})
+})
+
+test('an object that left a selector may come back', () => {
+  assert.deepEqual(contents(copyOf(put('added', 'a', 1), left('a', 2), put('added', 'a', 3))), { a: '3' })
+})
+
+test('I1 the end of a full snapshot removes what the snapshot does not hold, and the digests match', () => {
+  const copy = copyOf(put('added', 'old', 1), put('added', 'kept', 2), begin('s', 10), item('kept', 2, 10, 's'))
+  copy.apply(put('added', 'new', 11))
+  const truth = new Map([
+    ['kept', 2],
+    ['new', 11],
+  ])
+  assert.deepEqual(copy.apply(end('s', 11, truth)), {
+    type: 'noted',
+    completed: { snapshotId: 's', removed: 1, digests: 'match' },
+  })
+  assert.deepEqual(contents(copy), { kept: '2', new: '11' })
+})
+
+test('P6 a full snapshot of an empty set empties the copy', () => {
+  const copy = copyOf(put('added', 'a', 1), begin('s', 10), end('s', 10, new Map()))
+  assert.deepEqual(contents(copy), {})
+})
+
+test('what has the very sequence of the begin and is no item is not part of the snapshot', () => {
+  const copy = copyOf(put('added', 'a', 10), begin('s', 10), end('s', 10, new Map()))
+  assert.deepEqual(contents(copy), {})
+})
+
+test('the markers of a complete snapshot may come again', () => {
+  const events = [begin('s', 10), item('a', 2, 10, 's'), end('s', 10, new Map([['a', 2]]))]
+  assert.deepEqual(contents(copyOf(...events, put('added', 'b', 11), ...events)), { a: '2', b: '11' })
+})
+
+test('a begin that comes again does not end the snapshot that runs now, though both have one position', () => {
+  const empty = new Map<string, number>()
+  const copy = copyOf(begin('s', 10), end('s', 10, empty), put('added', 'old', 10), begin('t', 10), begin('s', 10))
+  assert.equal(copy.apply(end('t', 10, empty)).completed?.removed, 1)
+})
+
+test('what was deleted while a snapshot ran stays deleted behind its end', () => {
+  const copy = copyOf(begin('s', 10), put('added', 'a', 11), gone('a', 12), end('s', 12, new Map()))
+  assert.deepEqual(copy.apply(put('added', 'a', 11)), { type: 'ignored' })
+})
+
+test('a copy that is not what the sender says it is says so', () => {
+  const copy = copyOf(begin('s', 10), item('a', 2, 10, 's'))
+  const effect = copy.apply(end('s', 10, new Map([['a', 3]])))
+  assert.equal(effect.completed?.digests, 'differ')
+})
+
+test('I6 a begin without end, an aborted one and an end of another mode remove nothing', () => {
+  const copy = copyOf(put('added', 'a', 1), begin('s', 10), begin('t', 11), aborted('t', 12))
+  copy.apply(end('t', 12, new Map()))
+  copy.apply(begin('u', 13))
+  copy.apply(end('u', 13, new Map(), 'part'))
+  assert.deepEqual(contents(copy), { a: '1' })
+})
+
+test('an end that overtook items waits for them, also one that overtook its begin', () => {
+  const truth = new Map([
+    ['a', 1],
+    ['b', 2],
+  ])
+  const copy = copyOf(put('added', 'old', 1), end('s', 10, truth), begin('s', 10), item('a', 1, 10, 's'))
+  assert.deepEqual(contents(copy), { old: '1', a: '1' })
+  assert.equal(copy.apply(item('b', 2, 10, 's')).completed?.removed, 1)
+  assert.deepEqual(contents(copy), { a: '1', b: '2' })
+})
+
+test('after a complete snapshot what is older than it and about nobody known is stale', () => {
+  const copy = copyOf(put('added', 'a', 1), gone('a', 2), begin('s', 10), end('s', 10, new Map()), put('added', 'a', 1))
+  assert.deepEqual(contents(copy), {})
+})
+
+test('a lower epoch behind a higher one is from a replica that had lost its leadership', () => {
+  const behind = put('updated', 'a', 7)
+  const zombie = { ...behind, attributes: { ...behind.attributes, epoch: '9' } }
+  const first = put('added', 'a', 6)
+  const copy = copyOf({ ...first, attributes: { ...first.attributes, epoch: '10' } })
+  assert.deepEqual(copy.apply(zombie), { type: 'ignored' })
+})
+
+test('a restored server starts everything anew: lower sequences count again, the next snapshot decides', () => {
+  const copy = copyOf(put('added', 'a', 50), put('added', 'b', 51), gone('c', 52))
+  const restored = event('gap', gapId(stream, rv(52), rv(20)), { at: 20 }, { gap: { cause: 'restored' } })
+  for (const each of [restored, begin('s', 20), item('a', 12, 20, 's'), item('c', 13, 20, 's')]) copy.apply(each)
+  const truth = new Map([
+    ['a', 12],
+    ['c', 13],
+  ])
+  assert.equal(copy.apply(end('s', 20, truth)).completed?.digests, 'match')
+  assert.deepEqual(contents(copy), { a: '12', c: '13' })
+})
+
+test('streams do not touch each other', () => {
+  const other = begin('x', 10)
+  const copy = copyOf(put('added', 'a', 1), { ...other, attributes: { ...other.attributes, stream: 'b/pods' } })
+  const otherEnd = end('x', 10, new Map())
+  copy.apply({ ...otherEnd, attributes: { ...otherEnd.attributes, stream: 'b/pods' } })
+  assert.deepEqual(contents(copy), { a: '1' })
+})
+
+/** What a bridge sends over a random history, and what the cluster holds after it. */
+function history(steps: readonly number[]): { sent: Decoded[]; truth: Map<string, number> } {
+  const truth = new Map<string, number>()
+  const sent: Decoded[] = []
+  let position = 1
+  let uids = 0
+  let running: { id: string; left: string[]; touched: Set<string> } | undefined
+  const finish = () => {
+    if (!running) return
+    for (const uid of running.left) {
+      const version = truth.get(uid)
+      if (version && !running.touched.has(uid)) sent.push(item(uid, version, position, running.id))
+    }
+    sent.push(end(running.id, position, truth))
+    running = undefined
+  }
+  for (const step of steps) {
+    const known = [...truth.keys()]
+    const uid = known[step % Math.max(known.length, 1)]
+    if (step % 10 === 0) {
+      if (running) finish()
+      else {
+        running = { id: `${stream}:${position}`, left: known, touched: new Set() }
+        sent.push(begin(running.id, position))
+      }
+      continue
+    }
+    position += 1 + (step % 3)
+    if (!uid || step % 10 < 4) {
+      const fresh = `u${++uids}`
+      truth.set(fresh, position)
+      sent.push(put('added', fresh, position))
+    } else if (step % 10 < 7) {
+      truth.set(uid, position)
+      sent.push(put('updated', uid, position))
+      running?.touched.add(uid)
+    } else {
+      truth.delete(uid)
+      // one in three goes while nobody watches: only the next snapshot tells
+      if (step % 10 < 9 || running) sent.push(gone(uid, position))
+    }
+  }
+  finish()
+  position++
+  running = { id: `${stream}:last`, left: [...truth.keys()], touched: new Set() }
+  sent.push(begin(running.id, position))
+  finish()
+  return { sent, truth }
+}
+
+const steps = fc.array(fc.nat({ max: 999 }), { maxLength: 80, size: 'max' })
+
+test('I1 in order, with any events repeated later, every full end makes the copy equal and the digests match', () => {
+  fc.assert(
+    fc.property(steps, fc.array(fc.tuple(fc.nat(), fc.nat()), { maxLength: 30 }), (numbers, repeats) => {
+      const { sent, truth } = history(numbers)
+      const copy = new Copy()
+      sent.forEach((each, index) => {
+        const { completed } = copy.apply(each)
+        if (completed) assert.equal(completed.digests, 'match')
+        for (const [when, which] of repeats) {
+          const again = sent[which % (index + 1)]
+          if (when % sent.length === index && again) copy.apply(again)
+        }
+      })
+      assert.deepEqual(contents(copy), Object.fromEntries([...truth].map(([uid, version]) => [uid, `${version}`])))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('I1 in any order whatever, once all has arrived the copy equals the cluster', () => {
+  fc.assert(
+    fc.property(
+      steps.chain((numbers) => {
+        const { sent, truth } = history(numbers)
+        return fc.tuple(fc.shuffledSubarray(sent, { minLength: sent.length }), fc.constant(truth))
+      }),
+      ([shuffled, truth]) => {
+        const copy = copyOf(...shuffled)
+        assert.deepEqual(contents(copy), Object.fromEntries([...truth].map(([uid, version]) => [uid, `${version}`])))
+      },
+    ),
+    { numRuns: 500 },
+  )
+})
