@@ -27,6 +27,8 @@ export interface Indexer<T extends KubeObject = KubeObject> {
   addIndexers(byName: Readonly<Record<string, IndexFunction<T>>>): void
   /** Throws a RangeError if there is no index of that name. */
   byIndex(name: string, value: string): readonly T[]
+  /** The values that have objects. Throws a RangeError if there is no index of that name. client-go: ListIndexFuncValues. */
+  valuesOf(name: string): readonly string[]
 }
 
 /** The index that every informer has: by namespace. Cluster-scoped objects are not in it. */
@@ -88,19 +90,25 @@ export class Store<T extends KubeObject> implements Indexer<T> {
   }
 
   byIndex(name: string, value: string): readonly T[] {
-    const index = this.#indices.get(name)
-    if (!index) {
-      const known = [...this.#indices.keys()].join(', ')
-      throw new RangeError(
-        `there is no index named ${JSON.stringify(name)}: add it with addIndexers (there are: ${known})`,
-      )
-    }
     const found: T[] = []
-    for (const key of index.keys.get(value) ?? []) {
+    for (const key of this.#index(name).keys.get(value) ?? []) {
       const object = this.#objects.get(key)
       if (object) found.push(object)
     }
     return found
+  }
+
+  valuesOf(name: string): readonly string[] {
+    return [...this.#index(name).keys.keys()]
+  }
+
+  #index(name: string): Index<T> {
+    const index = this.#indices.get(name)
+    if (index) return index
+    const known = [...this.#indices.keys()].join(', ')
+    throw new RangeError(
+      `there is no index named ${JSON.stringify(name)}: add it with addIndexers (there are: ${known})`,
+    )
   }
 
   #move(name: string, index: Index<T>, key: ObjectKey, from: T | undefined, to: T | undefined): void {

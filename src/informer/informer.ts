@@ -196,7 +196,7 @@ export class Informer<T extends KubeObject = KubeObject> {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    using _ = addAbortListener(signal, () => this.#queue.close())
+    using _ = addAbortListener(signal, () => this.#close())
     const options: ReflectorOptions = {
       ...reflectorDefaults,
       ...this.#options.reflector,
@@ -213,9 +213,13 @@ export class Informer<T extends KubeObject = KubeObject> {
       if (!signal.aborted) throw error
     } finally {
       this.#ended = { reason: signal.reason }
-      for (const handler of this.#handlers) handler.stop()
-      this.#queue.close()
+      this.#close()
     }
+  }
+
+  #close(): void {
+    for (const handler of this.#handlers) handler.stop()
+    this.#queue.close()
   }
 
   #receive(items: readonly Item<T>[]): void {
