@@ -1,7 +1,8 @@
 /** Every generated file of the repository, as it should be. A new generator is one more entry of the list. */
+import { configurationFiles } from '../src/config/generate.ts'
 import { eventsReference, type GeneratedFile } from '../src/events/reference.ts'
 
-const generators: readonly (() => Promise<readonly GeneratedFile[]>)[] = [eventsReference]
+const generators: readonly (() => Promise<readonly GeneratedFile[]>)[] = [eventsReference, configurationFiles]
 
 /** Reads definitions and writes nothing. */
 export async function generatedFiles(): Promise<readonly GeneratedFile[]> {

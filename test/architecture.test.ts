@@ -37,6 +37,10 @@ const doors: Record<string, readonly string[]> = {
     'sinks/index.ts',
     'src/route/view.ts',
     'src/redact/path.ts',
+    'src/redact/redact.ts',
+    'src/admin/options.ts',
+    'src/telemetry/options.ts',
+    'src/informer/label-selector.ts',
   ],
 }
 

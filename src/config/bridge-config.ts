@@ -2,7 +2,7 @@
 import { type SinkOptions, sinkOptionsSchema } from '../delivery/options.ts'
 import type { SinkDefinition } from '../delivery/sink.ts'
 import type { Infer, JsonSchema } from '../lib/json-schema.ts'
-import { type ProcessConfig, processSchema } from './process.ts'
+import { type ProcessConfig, processSchema } from './process-section.ts'
 import { type RouteConfig, routeSchema } from './route.ts'
 import { type SourceConfig, sourceSchema } from './source.ts'
 

@@ -8,7 +8,7 @@ import { type AnySinkDefinition, type BridgeConfig, closed, configSchema, type S
 import { type ConfigDocument, readDocument } from './document.ts'
 import { type Arguments, type Environment, layer } from './layers.ts'
 import { ConfigError, type ConfigProblem, formatPath } from './problem.ts'
-import { type ProcessConfig, processSchema } from './process.ts'
+import { type ProcessConfig, processSchema } from './process-section.ts'
 import { checkReferences, type Entry } from './references.ts'
 import type { RouteConfig } from './route.ts'
 import { checkSchema } from './schema-check.ts'

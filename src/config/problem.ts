@@ -27,6 +27,11 @@ export class ConfigError extends Error {
   }
 }
 
+/** For people: one line for each problem, then their number. */
+export function formatConfigError({ message, problems }: ConfigError): string {
+  return `${message}\nthe configuration is not valid: ${problems.length} problem${problems.length === 1 ? '' : 's'}\n`
+}
+
 /** `deltawire.yaml:12:5 sources[0].labelSelctor: unknown key; did you mean labelSelector?` */
 export function formatProblem({ place, path, message, expected, nearest }: ConfigProblem): string {
   const subject = path === '' ? formatPlace(place) : `${formatPlace(place)} ${path}`

@@ -1,0 +1,160 @@
+/** What is generated from the definition of a configuration: docs/configuration.md and its JSON Schema. */
+import { sinkTypes } from '../../sinks/index.ts'
+import { sinkOptionsSchema } from '../delivery/options.ts'
+import type { JsonSchema } from '../lib/json-schema.ts'
+import { type AnySinkDefinition, configSchema } from './bridge-config.ts'
+import type { formats } from './formats.ts'
+import { leavesOf } from './layers.ts'
+import { processSchema } from './process-section.ts'
+import { routeSchema } from './route.ts'
+import { sourceSchema } from './source.ts'
+
+export interface GeneratedFile {
+  /** From the root of the repository. */
+  readonly path: string
+  readonly content: string
+}
+
+const ORIGIN = 'Generated from src/config by `npm run generate`: edit the definition, not this file.'
+
+/** All generated files about configuration. */
+export async function configurationFiles(): Promise<readonly GeneratedFile[]> {
+  const modules = await Promise.all(Object.values(sinkTypes).map((load) => load()))
+  const definitions: readonly AnySinkDefinition[] = modules.map(({ sink }) => sink)
+  const $schema = 'http://json-schema.org/draft-07/schema#'
+  const schema = { $comment: ORIGIN, $schema, $id: 'urn:deltawire:schema:config:v1', ...configSchema(definitions) }
+  return [
+    { path: 'docs/configuration.md', content: document(definitions) },
+    { path: 'docs/schemas/config.schema.json', content: `${JSON.stringify(schema, null, 2)}\n` },
+  ]
+}
+
+const EXAMPLE = `apiVersion: deltawire.io/v1
+kind: Bridge
+cluster: prod-eu
+sources:
+  - name: workloads
+    resources: [pods, deployments.apps, widgets.v1.example.com]
+    namespaces: [shop, pay]
+    labelSelector: app.kubernetes.io/part-of=shop,tier!=cache
+routes:
+  - name: changes
+    from: [workloads]
+    payload: { previous: true }
+    to: [lambdas]
+sinks:
+  - name: lambdas
+    type: webhook
+    url: https://receiver.example.com/events
+    auth: { bearer: { file: /var/run/secrets/receiver/token } }
+`
+
+function document(definitions: readonly AnySinkDefinition[]): string {
+  const sections = [
+    `<!-- ${ORIGIN} -->`,
+    '# Configuration',
+    'One YAML file is one bridge. `deltawire validate --config FILE` says everything that is wrong with it at once, each ' +
+      'with file, line, path, what was expected and the nearest valid name. Unknown keys are errors.',
+    `\`\`\`yaml\n${EXAMPLE}\`\`\``,
+    'Durations are written as `500ms`, `10s`, `5m`, `1h`, sizes as `64KiB`, `1MiB`, labels and fields as kubectl takes ' +
+      'them. A credential is never written into the file: `{ env: NAME }` or `{ file: /path }` says where it is.',
+    '`apiVersion: deltawire.io/v1` and `kind: Bridge` are required. docs/schemas/config.schema.json is for editors.',
+    '## Process',
+    'Weakest first: default, file, environment, argument of the same path (`--log.level debug`). An empty variable counts ' +
+      'as one that is not set.',
+    processTable(),
+    '## sources[]',
+    keyTable(sourceSchema),
+    '## routes[]',
+    'In order: the first route from a source to a sink shapes everything that the sink gets from it. Without any route ' +
+      'everything goes to every sink.',
+    keyTable(routeSchema),
+    '## sinks[]',
+    keyTable(sinkOptionsSchema),
+    ...definitions.flatMap(({ type, schema }) => [`### type: ${type}`, keyTable(schema)]),
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+function processTable(): string {
+  const rows = leavesOf(processSchema).map(({ path, schema, variable }) => [
+    code(path),
+    kindOf(schema),
+    defaultOf(schema),
+    variable === undefined ? '' : code(variable),
+    schema.description ?? '',
+  ])
+  return table(['key', 'value', 'default', 'environment', ''], rows)
+}
+
+function keyTable(schema: JsonSchema): string {
+  return table(['key', 'value', 'default', ''], [...rowsOf(schema, '')])
+}
+
+function* rowsOf(schema: JsonSchema, prefix: string): Generator<readonly string[]> {
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    const path = `${prefix}${name}`
+    if (property.properties) {
+      yield* rowsOf(property, `${path}.`)
+      continue
+    }
+    const fallback = schema.required?.includes(name) ? 'required' : defaultOf(property)
+    yield [code(path), kindOf(property), fallback, property.description ?? '']
+    for (const branch of property.oneOf ?? []) yield* nested(branch, `${path}.`)
+  }
+}
+
+/** The keys of an alternative, unless it is only where a credential is. */
+function* nested(branch: JsonSchema, prefix: string): Generator<readonly string[]> {
+  const names = Object.keys(branch.properties ?? {})
+  if (names.length === 1 && (names[0] === 'env' || names[0] === 'file')) return
+  yield* rowsOf(branch, prefix)
+}
+
+function kindOf(schema: JsonSchema): string {
+  if (schema.const !== undefined) return code(String(schema.const))
+  if (schema.enum) return schema.enum.map((value) => code(String(value))).join(' ')
+  if (schema.oneOf) return schema.oneOf.map(kindOf).join(' or ')
+  if (schema.format !== undefined) return formatNames[schema.format as keyof typeof formats]
+  switch (schema.type) {
+    case 'array':
+      return `list of ${schema.items ? kindOf(schema.items) : 'values'}`
+    case 'object':
+      return schema.properties
+        ? code(`{ ${Object.keys(schema.properties).join(', ')} }`)
+        : `mapping of names to ${typeof schema.additionalProperties === 'object' ? kindOf(schema.additionalProperties) : 'values'}`
+    case 'integer':
+      return [schema.minimum ?? '', schema.maximum ?? ''].some((limit) => limit !== '')
+        ? `integer, ${schema.minimum ?? ''}..${schema.maximum ?? ''}`
+        : 'integer'
+    case 'boolean':
+      return '`true` `false`'
+    default:
+      return schema.type === 'string' ? 'text' : (schema.type ?? '')
+  }
+}
+
+const formatNames: Readonly<Record<keyof typeof formats, string>> = {
+  duration: 'duration',
+  bytes: 'size',
+  'listen-address': 'address',
+  name: 'name',
+  cluster: 'name',
+  namespace: 'namespace',
+  resource: 'resource',
+  'label-selector': 'label selector',
+  'field-selector': 'field selector',
+  'object-path': 'path',
+}
+
+function defaultOf({ default: value }: JsonSchema): string {
+  if (value === undefined) return ''
+  return code(Array.isArray(value) ? `[${value.join(', ')}]` : typeof value === 'object' ? '{}' : String(value))
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+const code = (text: string) => `\`${text}\``
