@@ -1,0 +1,81 @@
+/** The command line: one program, one file per command. */
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import packageJson from '../../package.json' with { type: 'json' }
+import { ConfigError } from '../config/problem.ts'
+import { KubeConfigError } from '../kube/kube-config.ts'
+import { parseDuration } from '../lib/units.ts'
+import { ExitCode } from './exit-code.ts'
+import type { ProcessEdge } from './process-edge.ts'
+
+/** Runs one command. Never rejects for what a user can mend: that is told on standard error. */
+export async function main(edge: ProcessEdge): Promise<ExitCode> {
+  let exitCode: ExitCode = ExitCode.done
+  const program = new Command('deltawire')
+    .description('Every change in a Kubernetes cluster, as a CloudEvent, delivered.')
+    .version(packageJson.version, '--version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void edge.stdout.write(text),
+      writeErr: (text) => void edge.stderr.write(text),
+    })
+
+  program
+    .command('run')
+    .description('Watch a cluster and deliver its changes, until SIGTERM.')
+    .requiredOption('--config <file>', 'configuration, see docs/configuration.md')
+    .option('--kubeconfig <file>', 'kubeconfig (default: KUBECONFIG, ~/.kube/config, the service account of the pod)')
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('--master <url>', 'URL of the API server, instead of the one in the kubeconfig')
+    .action(async (options) => {
+      const { run } = await import('./run.ts')
+      exitCode = await run(options, edge)
+    })
+
+  program
+    .command('demo')
+    .description('Show it on a simulated cluster: nothing else is needed.')
+    .option('--for <duration>', 'end after this time, for example 10s', duration)
+    .action(async (options: { readonly for?: number }) => {
+      const { demo } = await import('./demo.ts')
+      exitCode = await demo({ ...(options.for !== undefined && { forMs: options.for }) }, edge)
+    })
+
+  program
+    .command('validate')
+    .description('Check a configuration and report every error in it.')
+    .requiredOption('--config <file>', 'configuration, see docs/configuration.md')
+    .action(async ({ config }: { readonly config: string }) => {
+      const { validate } = await import('./validate.ts')
+      exitCode = await validate({ file: config, env: edge.env, stdout: edge.stdout, stderr: edge.stderr })
+    })
+
+  program
+    .command('version')
+    .description('Print the version.')
+    .action(() => void edge.stdout.write(`${packageJson.version}\n`))
+
+  try {
+    await program.parseAsync(edge.args, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage
+    if (error instanceof ConfigError) {
+      edge.stderr.write(`${error.message}\n`)
+      return ExitCode.usage
+    }
+    if (error instanceof KubeConfigError) {
+      edge.stderr.write(`deltawire: ${error.message}\n`)
+      return ExitCode.usage
+    }
+    edge.stderr.write(`deltawire: ${error instanceof Error ? error.message : String(error)}\n`)
+    return ExitCode.failed
+  }
+}
+
+function duration(text: string): number {
+  try {
+    return parseDuration(text)
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error))
+  }
+}

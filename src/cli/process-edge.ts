@@ -1,0 +1,10 @@
+/** What a command may know of the process that it runs in; `main.ts` alone touches the process itself. */
+export interface ProcessEdge {
+  /** Without node and script. */
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+  /** Aborts when the process is asked to stop (SIGINT, SIGTERM). */
+  readonly signal: AbortSignal
+}

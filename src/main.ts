@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+/** The edge of the process: arguments, environment, signals, exit code. Nothing else touches `process`. */
+import { main } from './cli/index.ts'
+
+const stop = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    // the first one drains, a second one does not wait
+    if (stop.signal.aborted) process.exit(1)
+    stop.abort(new DOMException(`stopped by ${name}`, 'AbortError'))
+  })
+}
+// a reader that went away (`| head`) is told by the write that fails
+process.stderr.on('error', () => {})
+
+process.exitCode = await main({
+  args: process.argv.slice(2),
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: stop.signal,
+})
