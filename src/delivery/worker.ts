@@ -7,27 +7,23 @@
  *                                                           +------------- again --------------------+
  */
 import { addAbortListener } from 'node:events'
-import { sleep, withTimeout } from '../lib/abort.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type AttemptResult, attempt } from './attempt.ts'
 import { Batcher } from './batcher.ts'
 import { Capacity } from './capacity.ts'
+import { connect } from './connect.ts'
 import type { DeadLetterCode, DeadLetterStore } from './dead-letters.ts'
 import { type Ack, Entry, type Outcome } from './entry.ts'
-import { DeliveryError, deliveryErrors } from './errors.ts'
+import { type DeliveryError, deliveryErrors } from './errors.ts'
 import { Fences } from './fences.ts'
 import { Health } from './health.ts'
+import { type FailedAttempt, Judge } from './judge.ts'
 import { type Lane, Lanes } from './lanes.ts'
 import { type DeliveryObserver, noObserver, type WorkerStats } from './observer.ts'
 import type { WorkerOptions } from './options.ts'
-import { eventDelay, pauseDelay } from './retry.ts'
 import type { OutboundEvent, Sink, SinkLimits } from './sink.ts'
 
-/** So many permanent failures in a row, over as many keys, mean that the sink is misconfigured, not the events. */
-const MISCONFIGURED_KEYS = 10
-/** An event that makes the sink throw something unexpected so often, alone in its batch, is given up. */
-const UNEXPECTED_THROWS = 3
 /** A lane in back-off may hold this part of the queue's limits. */
 const LANE_SHARE = 1 / 4
 
@@ -58,7 +54,6 @@ export class SinkWorker {
   readonly #sink: Sink
   readonly #limits: SinkLimits
   readonly #clock: Clock
-  readonly #random: Random
   readonly #deadLetters: DeadLetterStore
   readonly #observer: DeliveryObserver
 
@@ -67,11 +62,10 @@ export class SinkWorker {
   readonly #lanes: Lanes
   readonly #batcher: Batcher
   readonly #health: Health
+  readonly #judge: Judge
 
   /** Accepted and not settled, oldest first. */
   readonly #unsettled = new Set<Entry>()
-  /** Keys of the permanent failures since the last delivery. */
-  readonly #refusedKeys = new Set<string>()
   #inFlight = 0
   /** The event that is sent to see whether the sink is in order again. */
   #probe: Entry | undefined
@@ -91,7 +85,6 @@ export class SinkWorker {
     this.#sink = sink
     this.#limits = limits
     this.#clock = clock
-    this.#random = random
     this.#deadLetters = deadLetters
     this.#observer = observer
 
@@ -125,7 +118,8 @@ export class SinkWorker {
       },
       guard,
     })
-    this.#connecting = this.#connect()
+    this.#judge = new Judge(options.retry, random)
+    this.#connecting = this.#connect(random)
   }
 
   /**
@@ -166,31 +160,13 @@ export class SinkWorker {
     return this.#closing
   }
 
-  async #connect(): Promise<void> {
-    const { signal } = this.#stop
-    for (let failures = 1; !signal.aborted; failures++) {
-      const error = await this.#tryToConnect()
-      if (signal.aborted) return
-      if (!error) {
-        this.#guard(() => this.#health.open())
-        return
-      }
-      this.#guard(() => this.#observer.state({ type: 'connecting', code: error.code, reason: error.message }))
-      const delayMs = pauseDelay(error, failures, this.#options.retry, this.#random)
-      await sleep(delayMs, this.#clock, signal).catch(() => undefined) // aborted: the loop ends
-    }
-  }
-
-  async #tryToConnect(): Promise<DeliveryError | undefined> {
-    const { name, timeoutMs } = this.#options
-    try {
-      await withTimeout(timeoutMs, this.#clock, this.#stop.signal, (signal) => this.#sink.connect(signal))
-      return undefined
-    } catch (error) {
-      if (error instanceof DeliveryError) return error
-      const what = error instanceof Error ? error.name : typeof error
-      return new DeliveryError('unavailable', `sink ${name} could not connect: ${what}`, { cause: error })
-    }
+  /** Never rejects. */
+  async #connect(random: Random): Promise<void> {
+    const onFailure = ({ code, message }: DeliveryError) =>
+      this.#guard(() => this.#observer.state({ type: 'connecting', code, reason: message }))
+    const parts = { clock: this.#clock, random, onFailure }
+    const connected = await connect(this.#sink, this.#options, parts, this.#stop.signal)
+    if (connected) this.#guard(() => this.#health.open())
   }
 
   /** There is room for it. */
@@ -287,12 +263,12 @@ export class SinkWorker {
     if (batch.length > 1 && result.type === 'thrown' && isAboutSome(result)) return await this.#sendHalves(batch)
 
     const wasOpen = this.#health.state === 'open'
+    const unexpected = result.type === 'thrown' && !result.known
     for (const [index, entry] of batch.entries()) {
       const error = result.type === 'thrown' ? result.error : result.errors.get(index)
       if (!error) this.#delivered(entry)
       else if (signal.aborted) this.#observer.sent(error.code)
-      else
-        this.#failedOnce(entry, error, { durationMs, wasOpen, unexpected: result.type === 'thrown' && !result.known })
+      else this.#failedOnce(entry, error, { durationMs, wasOpen, isProbe: entry === this.#probe, unexpected })
     }
     const [entry] = batch
     if (entry === this.#probe) {
@@ -331,7 +307,7 @@ export class SinkWorker {
 
   #delivered(entry: Entry): void {
     this.#observer.sent('delivered')
-    this.#refusedKeys.clear()
+    this.#judge.delivered()
     const { abortedBy } = entry
     this.#settle(entry, abortedBy === undefined ? { type: 'delivered' } : { type: 'aborted', cause: abortedBy })
   }
@@ -339,65 +315,25 @@ export class SinkWorker {
   #failedOnce(entry: Entry, error: DeliveryError, attempt: FailedAttempt): void {
     this.#observer.sent(error.code)
     entry.error = error
-    // no answer to a probe says nothing about the event
-    const code = entry === this.#probe && error.code === 'timeout' ? 'unavailable' : error.code
-    switch (deliveryErrors[code].class) {
-      case 'event':
-        if (error.retryAfterMs !== undefined) this.#health.pause(error)
-        if (attempt.unexpected && ++entry.throws >= UNEXPECTED_THROWS) this.#refused(entry, error)
-        else this.#backOff(entry, error, attempt.durationMs)
+    const { verdict, pause } = this.#judge.failed(entry, error, attempt)
+    if (pause) this.#health.pause(pause)
+    switch (verdict.type) {
+      case 'hold':
+        this.#lastProbed = entry.lane // the next probe is another one
+        this.#observer.retry(error.code)
         break
-      case 'permanent':
-        if (code !== 'too-large' || !this.#degrade(entry)) this.#refused(entry, error)
+      case 'back-off':
+        entry.delayMs = verdict.delayMs
+        this.#observer.retry(error.code)
         break
-      case 'sink':
-        this.#health.pause(error)
-        // an event that keeps taking the sink down is the cause, not the victim
-        if (attempt.wasOpen && ++entry.outages > 1) this.#backOff(entry, error, attempt.durationMs)
-        else this.#holdFor(entry, error)
+      case 'degrade':
+        this.#replace(entry, verdict.event)
+        this.#observer.degraded()
+        break
+      case 'give-up':
+        this.#giveUp(entry, verdict.code, verdict.reason)
         break
     }
-  }
-
-  /** The target finds it too large: the next smaller form goes at once. Returns false if there is none. */
-  #degrade(entry: Entry): boolean {
-    const smaller = entry.event.smaller?.()
-    if (!smaller) return false
-    this.#replace(entry, smaller)
-    this.#observer.degraded()
-    return true
-  }
-
-  /** The sink does not want this event, or does not want any. */
-  #refused(entry: Entry, error: DeliveryError): void {
-    this.#refusedKeys.add(entry.event.key)
-    const keys = this.#refusedKeys.size
-    if (keys < MISCONFIGURED_KEYS) {
-      this.#giveUp(entry, error.code, error.message)
-      return
-    }
-    const message = `events of ${keys} different keys were refused in a row, the last one: ${error.message}`
-    this.#health.pause(new DeliveryError('unavailable', message, { retryAfterMs: error.retryAfterMs, cause: error }))
-    this.#holdFor(entry, error)
-  }
-
-  /** It waits with all others; the next probe is another one. */
-  #holdFor(entry: Entry, error: DeliveryError): void {
-    this.#lastProbed = entry.lane
-    this.#observer.retry(error.code)
-  }
-
-  #backOff(entry: Entry, error: DeliveryError, durationMs: number): void {
-    entry.failures++
-    entry.spentMs += durationMs
-    const delayMs = eventDelay(entry.failures, entry.spentMs, this.#options.retry, this.#random)
-    if (delayMs === undefined) {
-      this.#giveUp(entry, error.code, error.message)
-      return
-    }
-    entry.delayMs = delayMs
-    entry.spentMs += delayMs
-    this.#observer.retry(error.code)
   }
 
   #wake(lane: Lane): void {
@@ -488,14 +424,6 @@ export class SinkWorker {
     this.#capacity.close(error)
     this.#stop.abort(error)
   }
-}
-
-interface FailedAttempt {
-  readonly durationMs: number
-  /** Nobody knew before that the sink is out of order. */
-  readonly wasOpen: boolean
-  /** The sink threw something that is no DeliveryError. */
-  readonly unexpected: boolean
 }
 
 /** A failure of a whole batch that some of its events may have caused: halve the batch to find them. */
