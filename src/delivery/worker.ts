@@ -316,10 +316,12 @@ export class SinkWorker {
     this.#observer.sent(error.code)
     entry.error = error
     const { verdict, pause } = this.#judge.failed(entry, error, attempt)
-    if (pause) this.#health.pause(pause)
+    if (pause) {
+      if (attempt.wasOpen) this.#lastProbed = entry.lane // the first probe is another one
+      this.#health.pause(pause)
+    }
     switch (verdict.type) {
       case 'hold':
-        this.#lastProbed = entry.lane // the next probe is another one
         this.#observer.retry(error.code)
         break
       case 'back-off':

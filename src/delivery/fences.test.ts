@@ -1,0 +1,183 @@
+/** Fences through the worker: what a consumer of a snapshot relies on. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DeliveryError } from './errors.ts'
+import { type Bench, bench, event } from './scripted-sink.ts'
+
+const delivered = { type: 'delivered' }
+const failed = new DeliveryError('failed', '500')
+const BACKING_OFF = 'an event of the stream failed and waits for its next attempt'
+
+const begin = event('begin', 'pods:begin', { kind: 'begin' })
+const gap = event('gap', 'pods:gap', { kind: 'gap' })
+const aborted = event('aborted', 'pods:aborted', { kind: 'aborted' })
+const end = event('end', 'pods:end', {
+  kind: 'end',
+  aborted: (cause) => event('aborted', 'pods:end', { kind: 'aborted', dataBytes: cause.length }),
+})
+const item = (id: string) => event(id, id, { kind: 'item' })
+const change = (id: string) => event(id, id)
+
+async function answer({ sink, settle }: Bench, ...ids: string[]): Promise<void> {
+  for (const id of ids) sink.attempt(id).answer()
+  await settle()
+}
+
+for (const fence of [begin, gap]) {
+  const { id } = fence.attributes
+  test(`P6 ${id} waits for nothing, what its stream offers later waits for it, other streams do not`, async () => {
+    const run = await bench()
+    run.offer(change('c1'), fence, item('i1'), change('c2'), event('n1', 'n', { stream: 'nodes' }))
+    await run.settle()
+    assert.deepEqual(run.sink.sent, [['c1'], [id], ['n1']])
+    await answer(run, 'c1')
+    assert.equal(run.sink.sent.length, 3)
+    await answer(run, id)
+    assert.deepEqual(run.sink.sent.slice(3), [['i1'], ['c2']])
+  })
+}
+
+test('P6 end waits until everything its stream offered before is settled, and nothing of the stream overtakes it', async () => {
+  const run = await bench()
+  run.offer(begin, item('i1'), change('c1'), end, change('c2'))
+  await run.settle()
+  await answer(run, 'begin')
+  assert.deepEqual(run.sink.sent, [['begin'], ['i1'], ['c1']])
+  await answer(run, 'c1')
+  assert.equal(run.sink.sent.length, 3)
+  await answer(run, 'i1')
+  assert.deepEqual(run.sink.sent.slice(3), [['end']])
+  await answer(run, 'end')
+  assert.deepEqual(run.sink.sent.slice(4), [['c2']])
+  await answer(run, 'c2')
+  assert.deepEqual(
+    run.acks.map(([id]) => id),
+    ['begin', 'c1', 'i1', 'end', 'c2'],
+  )
+})
+
+test('P6 an event that is given up does not keep end waiting', async () => {
+  const run = await bench()
+  run.offer(item('i1'), end)
+  await run.settle()
+  run.sink.attempt('i1').throw(new DeliveryError('rejected', '400'))
+  await run.settle()
+  assert.deepEqual(run.sink.sent, [['i1'], ['end']])
+})
+
+test('P6 a lane of the stream in back-off turns end into aborted, at once and in either order; nobody waits', async () => {
+  for (const failsFirst of ['before', 'after'] as const) {
+    const run = await bench()
+    run.offer(item('i1'), item('i2'))
+    await run.settle()
+    if (failsFirst === 'before') run.sink.attempt('i1').throw(failed)
+    await run.settle()
+    run.offer(end, change('c1'))
+    await run.settle()
+    if (failsFirst === 'after') run.sink.attempt('i1').throw(failed)
+    await run.settle()
+    assert.deepEqual(run.sink.sent, [['i1'], ['i2'], ['aborted'], ['c1']], failsFirst)
+    await answer(run, 'aborted', 'c1', 'i2')
+    assert.deepEqual(run.acks[0], ['end', { type: 'aborted', cause: BACKING_OFF }])
+    assert.equal(run.worker.stats().queueBytes, 10)
+  }
+})
+
+test('P6 a lane of another stream in back-off is nothing to end', async () => {
+  const run = await bench()
+  run.offer(event('n1', 'n', { stream: 'nodes' }), item('i1'), end)
+  await run.settle()
+  run.sink.attempt('n1').throw(failed)
+  await run.settle()
+  await answer(run, 'i1')
+  assert.deepEqual(run.sink.sent.at(-1), ['end'])
+})
+
+test('P6 a lane that has left its back-off is nothing to a later end', async () => {
+  const run = await bench()
+  run.offer(item('i1'))
+  await run.settle()
+  run.sink.attempt('i1').throw(failed)
+  await run.clock.advance(500)
+  run.offer(end)
+  await run.settle()
+  await answer(run, 'i1')
+  assert.deepEqual(run.sink.sent.at(-1), ['end'])
+})
+
+test('P6 end becomes aborted when nothing of its stream is settled for the time of an attempt', async () => {
+  const run = await bench({ options: { timeoutMs: 10_000 } })
+  run.offer(item('i1'), item('i2'), end, change('c1'))
+  await run.clock.advance(9000)
+  await answer(run, 'i2')
+  await run.clock.advance(9999)
+  assert.equal(run.sink.sent.length, 2, 'it counts from the last one that was settled')
+  await run.clock.advance(1)
+  assert.deepEqual(run.sink.sent.slice(2), [['aborted'], ['c1']])
+  await answer(run, 'aborted')
+  const cause = 'nothing of the stream was delivered for 10000 ms'
+  assert.deepEqual(run.acks, [
+    ['i2', delivered],
+    ['end', { type: 'aborted', cause }],
+  ])
+})
+
+test('P6 the time when the whole sink is out of order aborts no snapshot', async () => {
+  const run = await bench()
+  run.offer(item('i1'), end)
+  await run.settle()
+  run.sink.attempt('i1').throw(new DeliveryError('throttled', '429', { retryAfterMs: 600_000 }))
+  await run.clock.advance(660_000)
+  await answer(run, 'i1')
+  await answer(run, 'end')
+  assert.deepEqual(run.acks, [
+    ['i1', delivered],
+    ['end', delivered],
+  ])
+})
+
+test('P6 an end that knows no aborted form goes on waiting', async () => {
+  const run = await bench()
+  run.offer(item('i1'), event('plain-end', 'pods:end', { kind: 'end' }))
+  await run.clock.advance(0)
+  run.sink.attempt('i1').throw(failed)
+  await run.clock.advance(60_000)
+  await answer(run, 'i1')
+  assert.deepEqual(run.sink.sent, [['i1'], ['i1'], ['plain-end']])
+})
+
+test('P6 aborted waits only for its begin, and nothing waits for it', async () => {
+  const run = await bench()
+  run.offer(begin, item('i1'), aborted, change('c1'))
+  await run.settle()
+  assert.deepEqual(run.sink.sent, [['begin']])
+  await answer(run, 'begin')
+  assert.deepEqual(run.sink.sent.slice(1), [['i1'], ['aborted'], ['c1']])
+})
+
+test('P6 fences one behind the other: each group leaves when the one before it is settled', async () => {
+  const run = await bench()
+  run.offer(gap, begin, end, event('begin-2', 'pods:begin', { kind: 'begin' }), change('c1'))
+  await run.settle()
+  for (const id of ['gap', 'begin', 'end', 'begin-2', 'c1']) {
+    assert.deepEqual(run.sink.sent.at(-1), [id])
+    await answer(run, id)
+  }
+  assert.equal(run.worker.stats().queueEvents, 0)
+})
+
+test('P7 a fence in back-off that holds up more than a quarter of the queue is given up', async () => {
+  const run = await bench({ options: { queue: { events: 12, bytes: 10_000 } } })
+  run.offer(begin, item('i1'))
+  await run.settle()
+  run.sink.attempt('begin').throw(failed)
+  await run.settle()
+  run.offer(item('i2'))
+  await run.settle()
+  assert.deepEqual(run.acks, [])
+  run.offer(item('i3'))
+  await run.settle()
+  const reason = '3 events waited behind it; its last error: 500'
+  assert.deepEqual(run.acks, [['begin', { type: 'dead-lettered', code: 'lane-full', reason }]])
+  assert.deepEqual(run.sink.sent.slice(1), [['i1'], ['i2'], ['i3']])
+})

@@ -1,0 +1,232 @@
+/** What happens when a whole sink is out of order. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DeliveryError, type DeliveryErrorCode } from './errors.ts'
+import { bench, event, ScriptedSink } from './scripted-sink.ts'
+
+const delivered = { type: 'delivered' }
+const unavailable = new DeliveryError('unavailable', 'ECONNREFUSED')
+
+/** A sink that is out of order while `down` is set. */
+function fragile(): ScriptedSink & { down: DeliveryError | undefined } {
+  const sink: ScriptedSink & { down: DeliveryError | undefined } = Object.assign(new ScriptedSink(), {
+    down: undefined,
+  })
+  sink.respond = () => {
+    if (sink.down) throw sink.down
+    return []
+  }
+  return sink
+}
+
+for (const code of ['unavailable', 'unauthorized', 'throttled'] satisfies DeliveryErrorCode[]) {
+  test(`P1 ${code}: everything waits, one event of another lane is tried at each probe, none spends its budget`, async () => {
+    const sink = fragile()
+    sink.down = new DeliveryError(code, 'no')
+    const { clock, acks, states, deadLetters, offer } = await bench({ sink, options: { concurrency: 1 } })
+    offer(event('a1', 'a'), event('b1', 'b'), event('c1', 'c'), event('a2', 'a'))
+    await clock.advance(0)
+    assert.deepEqual(sink.sent, [['a1']])
+    await clock.advance(499)
+    assert.deepEqual(sink.sent, [['a1']])
+    await clock.advance(1 + 1000 + 2000)
+    assert.deepEqual(sink.sent, [['a1'], ['b1'], ['c1'], ['a1']])
+    await clock.advance(24 * 3_600_000)
+    assert.equal(acks.length, 0, 'a day spends no budget')
+    assert.ok(sink.sent.length < 300, 'a probe every five minutes')
+    sink.down = undefined
+    await clock.advance(300_000)
+    assert.deepEqual(acks.map(([id]) => id).sort(), ['a1', 'a2', 'b1', 'c1'])
+    assert.equal(deadLetters.length, 0)
+    const reason = 'no'
+    assert.deepEqual(states.slice(0, 4), [
+      { type: 'open' },
+      { type: 'paused', code, reason },
+      { type: 'probing', code, reason },
+      { type: 'paused', code, reason },
+    ])
+    assert.deepEqual(states.at(-1), { type: 'open' })
+  })
+}
+
+test('what was in flight when the outage began makes the pause no longer, unless it was asked for more patience', async () => {
+  const { clock, sink, offer } = await bench()
+  offer(event('a1', 'a'), event('b1', 'b'), event('c1', 'c'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(unavailable)
+  sink.attempt('b1').throw(unavailable)
+  await clock.advance(500)
+  assert.deepEqual(sink.sent.slice(3), [['b1']], 'the probe is not the event that failed first')
+  sink.attempt('b1').answer()
+  await clock.advance(0)
+  assert.deepEqual(sink.sent.slice(4), [['a1']])
+  sink.attempt('a1').throw(unavailable)
+  sink.attempt('c1').throw(new DeliveryError('throttled', '429', { retryAfterMs: 10_000 }))
+  await clock.advance(10_999)
+  assert.equal(sink.sent.length, 5)
+  await clock.advance(1)
+  assert.equal(sink.sent.length, 6)
+})
+
+test('Retry-After is obeyed in full, with at most a tenth on top, by the whole worker', async () => {
+  for (const [random, waits] of [
+    [0, 30_000],
+    [0.5, 31_500],
+    [1, 33_000],
+  ] as const) {
+    const { clock, sink, offer } = await bench({ random: () => random })
+    offer(event('a1', 'a'), event('b1', 'b'))
+    await clock.advance(0)
+    sink.attempt('a1').throw(new DeliveryError('throttled', '429', { retryAfterMs: 30_000 }))
+    sink.attempt('b1').answer()
+    await clock.advance(0)
+    offer(event('c1', 'c'))
+    await clock.advance(waits - 1)
+    assert.equal(sink.sent.length, 2, `random ${random}`)
+    await clock.advance(1)
+    assert.deepEqual(sink.sent[2], ['c1'], `random ${random}`)
+  }
+})
+
+test('a Retry-After about one event pauses the worker too', async () => {
+  const { clock, sink, offer } = await bench({ random: () => 0 })
+  offer(event('a1', 'a'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(new DeliveryError('failed', '500', { retryAfterMs: 5000 }))
+  await clock.advance(0)
+  offer(event('b1', 'b'))
+  await clock.advance(4999)
+  assert.equal(sink.sent.length, 1)
+  await clock.advance(1)
+  assert.equal(sink.sent.length, 2)
+})
+
+test('a sink that is gone is asked again once an hour', async () => {
+  const sink = fragile()
+  sink.down = new DeliveryError('gone', '410')
+  const { clock, offer } = await bench({ sink, random: () => 0 })
+  offer(event('a1', 'a'))
+  await clock.advance(3_599_999)
+  assert.equal(sink.sent.length, 1)
+  await clock.advance(1)
+  assert.equal(sink.sent.length, 2)
+})
+
+test('no answer to a probe means that the sink is still out of order, whatever the event', async () => {
+  const { clock, sink, acks, worker, offer } = await bench({ options: { concurrency: 1 } })
+  offer(event('a1', 'a'), event('b1', 'b'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(unavailable)
+  await clock.advance(500 + 15_000)
+  sink.attempt('b1').throw(sink.attempt('b1').signal.reason)
+  await clock.advance(0)
+  assert.equal(worker.stats().state, 'paused')
+  assert.equal(worker.stats().backingOff, 0)
+  await clock.advance(1000)
+  sink.attempt('a1').answer()
+  await clock.advance(0)
+  sink.attempt('b1').answer()
+  await clock.advance(0)
+  assert.deepEqual(acks, [
+    ['a1', delivered],
+    ['b1', delivered],
+  ])
+})
+
+test('a probe that is refused for its own sake shows that the sink is in order', async () => {
+  const { clock, sink, acks, worker, offer } = await bench({ options: { concurrency: 1 } })
+  offer(event('a1', 'a'), event('b1', 'b'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(unavailable)
+  await clock.advance(500)
+  sink.attempt('b1').throw(new DeliveryError('rejected', '400'))
+  await clock.advance(0)
+  assert.equal(worker.stats().state, 'open')
+  assert.deepEqual(acks, [['b1', { type: 'dead-lettered', code: 'rejected', reason: '400' }]])
+})
+
+test('F45 an event that takes the sink down again and again ends up alone in back-off and is given up', async () => {
+  const sink = new ScriptedSink()
+  sink.respond = ([first]) => {
+    if (first?.key === 'poison') throw new DeliveryError('unavailable', 'ECONNRESET')
+    return []
+  }
+  const { clock, acks, offer } = await bench({
+    sink,
+    options: { retry: { initialMs: 500, maxMs: 5000, giveUpAfterMs: 60_000 } },
+  })
+  offer(event('p1', 'poison'))
+  for (let second = 0; second < 300; second++) {
+    offer(event(`a${second}`, 'a'))
+    await clock.advance(1000)
+  }
+  assert.equal(acks.filter(([, outcome]) => outcome.type === 'delivered').length, 300)
+  const reason = 'ECONNRESET'
+  assert.deepEqual(
+    acks.find(([id]) => id === 'p1'),
+    ['p1', { type: 'dead-lettered', code: 'unavailable', reason }],
+  )
+})
+
+test('ten permanent failures in a row over different keys mean a misconfigured sink: the rest waits and is kept', async () => {
+  const sink = new ScriptedSink()
+  let refuses = true
+  sink.respond = () => {
+    if (refuses) throw new DeliveryError('rejected', 'receiver answered 404')
+    return []
+  }
+  const { clock, acks, worker, deadLetters, states, offer } = await bench({ sink, options: { concurrency: 1 } })
+  offer(...Array.from({ length: 30 }, (_, n) => event(`e${n}`, `key-${n}`)))
+  await clock.advance(0)
+  assert.equal(deadLetters.length, 9)
+  assert.equal(worker.stats().state, 'paused')
+  assert.deepEqual(states.at(-1), {
+    type: 'paused',
+    code: 'unavailable',
+    reason: 'events of 10 different keys were refused in a row, the last one: receiver answered 404',
+  })
+  await clock.advance(24 * 3_600_000)
+  assert.equal(deadLetters.length, 9, 'probes give up nothing')
+  refuses = false
+  await clock.advance(300_000)
+  assert.equal(acks.filter(([, { type }]) => type === 'delivered').length, 21)
+})
+
+test('permanent failures of one key, or with deliveries in between, are only about the events', async () => {
+  const sink = new ScriptedSink()
+  sink.respond = ([first]) => {
+    if (first?.key.startsWith('bad')) throw new DeliveryError('rejected', '400')
+    return []
+  }
+  const { clock, worker, deadLetters, offer } = await bench({ sink, options: { concurrency: 1 } })
+  offer(...Array.from({ length: 30 }, (_, n) => event(`e${n}`, 'bad')))
+  await clock.advance(0)
+  assert.equal(deadLetters.length, 30)
+  offer(...Array.from({ length: 30 }, (_, n) => event(`f${n}`, n % 5 === 0 ? `good-${n}` : `bad-${n}`)))
+  await clock.advance(0)
+  assert.equal(deadLetters.length, 54)
+  assert.equal(worker.stats().state, 'open')
+})
+
+test('the halves of a batch are not sent when the first one finds the sink out of order', async () => {
+  const { clock, sink, acks, worker, offer } = await bench({
+    options: { batch: { events: 4, bytes: 1000, lingerMs: 5 } },
+  })
+  offer(event('a1', 'a'), event('b1', 'b'), event('c1', 'c'), event('d1', 'd'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(new Error('unknown'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(unavailable)
+  await clock.advance(0)
+  assert.deepEqual(sink.sent, [
+    ['a1', 'b1', 'c1', 'd1'],
+    ['a1', 'b1'],
+  ])
+  assert.equal(worker.stats().queueEvents, 4)
+  await clock.advance(500)
+  assert.equal(sink.sent[2]?.length, 1)
+  sink.respond = () => []
+  sink.attempts[0]?.answer()
+  await clock.advance(5)
+  assert.deepEqual(acks.map(([id]) => id).sort(), ['a1', 'b1', 'c1', 'd1'])
+})
