@@ -67,8 +67,8 @@ function tracked(object: JsonObject): JsonObject {
   const metadata = objectAt(object, 'metadata')
   const kept: JsonObject = {}
   for (const member of TRACKED_METADATA) if (metadata[member] !== undefined) kept[member] = metadata[member]
-  const { apiVersion: _, kind: __, ...rest } = object
-  return { ...rest, metadata: kept }
+  const { apiVersion: _, kind: __, metadata: ___, ...rest } = object
+  return Object.keys(kept).length > 0 ? { ...rest, metadata: kept } : rest
 }
 
 /** Marks in `changed` what is new or different in `after`, and in `removed` what it has no more. */
@@ -136,7 +136,8 @@ function subtract(a: Tree, b: Tree): Tree {
     if (!cut) result[step] = child
     else if (!isEmpty(cut)) {
       const left = subtract(child, cut)
-      if (!isEmpty(left)) result[step] = left
+      // A field of which only the field itself is left is written like a leaf
+      if (!isEmpty(left)) result[step] = Object.keys(left).join() === '.' ? {} : left
     }
   }
   return result

@@ -177,7 +177,9 @@ export class Objects {
       managedFields(old, object, writer),
     )
     if (before.deletionTimestamp !== undefined && isHeld(before) && !isHeld(objectAt(next, 'metadata'))) {
-      return this.#remove(definition, this.#version(definition, next, version.revision))
+      // What is reported as deleted is the last state that was stored, with its finalizers
+      this.#remove(definition, version)
+      return this.#version(definition, next, version.revision)
     }
     const written = this.#write('MODIFIED', definition, next)
     if (isCrd(definition)) this.#registry.install(next)

@@ -66,9 +66,9 @@ export function requestInfo({ method = 'GET', url = '/' }: Pick<IncomingMessage,
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize'])
 
 function collectionVerb(verb: Verb, name: string, query: URLSearchParams): Verb {
-  if (verb === 'get' && isTrue(query.get('watch'))) return 'watch'
+  // With a name it is a get, whatever the query says
   if (name !== '') return verb
-  if (verb === 'get') return 'list'
+  if (verb === 'get') return isTrue(query.get('watch')) ? 'watch' : 'list'
   return verb === 'delete' ? 'deletecollection' : verb
 }
 

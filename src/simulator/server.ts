@@ -243,7 +243,7 @@ export class ApiServer implements AsyncDisposable {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Reply> {
-    const options = namedOnly(listOptions(info.query, definition, 'watch'), info.name)
+    const options = listOptions(info.query, definition, 'watch')
     const form = negotiate(request.headers.accept, definition)
     const { store, clock, random, bookmarkIntervalMs } = this.#backend
     const table = store.table(tableOf(definition))
@@ -278,12 +278,6 @@ function deleted(definition: Definition, version: Version): JsonObject {
   const { group, resource: kind } = definition
   const details = { name: version.name, ...(group ? { group } : {}), kind, uid }
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }
-}
-
-/** A watch of one object by its path is a watch with a field selector. */
-function namedOnly(options: ListOptions, wanted: string): ListOptions {
-  if (wanted === '') return options
-  return { ...options, selective: true, selects: (version) => version.name === wanted && options.selects(version) }
 }
 
 function writeOptions({ query, subresource }: ResourceRequest, { headers }: IncomingMessage): WriteOptions {

@@ -188,6 +188,8 @@ export class Watch {
       const event = table.eventAt(this.#sequence)
       if (event === undefined || event === 'lost') return text
       this.#sequence++
+      // A client may know a version that this server has yet to reach
+      if (event.version.revision <= this.#reached) continue
       this.#reached = event.version.revision
       text += this.#frameOf(event)
       if (text.length >= PIECE || (text !== '' && this.#ending?.type === 'truncate')) return text

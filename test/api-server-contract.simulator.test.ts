@@ -1,0 +1,20 @@
+import { Simulator } from '../src/simulator/index.ts'
+import { apiServerContract } from './api-server-contract.ts'
+
+apiServerContract('simulator', async () => {
+  const simulator = await new Simulator({
+    // The first of them is the last that fits a double: who reads versions as numbers is found out
+    firstRevision: 2n ** 53n - 1n,
+    users: {
+      admin: { name: 'admin', allows: () => true },
+      weak: { name: 'nobody', allows: () => false },
+    },
+  }).start()
+  return {
+    url: simulator.url,
+    token: 'admin',
+    weakToken: 'weak',
+    forget: async () => simulator.compact(),
+    [Symbol.asyncDispose]: () => simulator[Symbol.asyncDispose](),
+  }
+})
