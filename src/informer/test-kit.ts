@@ -33,9 +33,11 @@ export function fault(code: KubeErrorCode, details?: KubeErrorDetails): KubeErro
   return new KubeError(code, `scripted: ${code}`, details)
 }
 
-export const added = (object: KubeObject): Frame<KubeObject> => ({ type: 'ADDED', object, bytes: 100 })
-export const modified = (object: KubeObject): Frame<KubeObject> => ({ type: 'MODIFIED', object, bytes: 100 })
-export const deleted = (object: KubeObject): Frame<KubeObject> => ({ type: 'DELETED', object, bytes: 100 })
+export type ObjectFrame = Extract<Frame<KubeObject>, { readonly object: KubeObject }>
+
+export const added = (object: KubeObject): ObjectFrame => ({ type: 'ADDED', object, bytes: 100 })
+export const modified = (object: KubeObject): ObjectFrame => ({ type: 'MODIFIED', object, bytes: 100 })
+export const deleted = (object: KubeObject): ObjectFrame => ({ type: 'DELETED', object, bytes: 100 })
 export const bookmark = (version: number): Frame<KubeObject> => ({
   type: 'BOOKMARK',
   resourceVersion: rv(version),
