@@ -1,0 +1,195 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { eventually } from '../support/eventually.ts'
+import { AdminClient } from './admin-client.ts'
+import { etcd, kubeApiserver, use } from './components.ts'
+import { Recorder } from './recorder.ts'
+import { freePorts, type Program, Workspace } from './workspace.ts'
+
+export interface ApiServerOptions {
+  /** Further flags of kube-apiserver, for example `--watch-cache-sizes=pods#0`. */
+  readonly flags?: readonly string[]
+}
+
+/** Who may talk to it: `admin` may do everything, `limited` nothing until a role is bound to it. */
+export type TestUser = 'admin' | 'limited'
+
+const tokens: Readonly<Record<TestUser, string>> = { admin: 'admin-token', limited: 'limited-token' }
+const START_ATTEMPTS = 3
+
+/** A real etcd and a real kube-apiserver, without nodes, on free loopback ports. */
+export async function startApiServer(options: ApiServerOptions = {}): Promise<TestApiServer> {
+  const programs = { etcd: await use(etcd), kubeApiserver: await use(kubeApiserver) }
+  for (let attempt = 1; ; attempt++) {
+    const workspace = await Workspace.create('api-server')
+    try {
+      return await TestApiServer.start(workspace, programs, options)
+    } catch (error) {
+      await workspace[Symbol.asyncDispose]()
+      // somebody else may have taken a port meanwhile
+      if (attempt === START_ATTEMPTS) throw error
+    }
+  }
+}
+
+interface Ports {
+  readonly etcd: number
+  readonly peer: number
+  readonly api: number
+}
+
+export class TestApiServer implements AsyncDisposable {
+  readonly url: string
+  readonly admin: AdminClient
+  readonly #workspace: Workspace
+  readonly #file: string
+  readonly #flags: readonly string[]
+  readonly #ports: Ports
+  #api: Program | undefined
+  #recorders: Recorder[] = []
+
+  private constructor(workspace: Workspace, file: string, ports: Ports, flags: readonly string[]) {
+    this.#workspace = workspace
+    this.#file = file
+    this.#ports = ports
+    this.#flags = flags
+    this.url = `https://127.0.0.1:${ports.api}`
+    this.admin = new AdminClient(this.url, tokens.admin, () => this.ca)
+  }
+
+  static async start(
+    workspace: Workspace,
+    programs: { readonly etcd: string; readonly kubeApiserver: string },
+    { flags = [] }: ApiServerOptions,
+  ): Promise<TestApiServer> {
+    const [client = 0, peer = 0, api = 0] = await freePorts(3)
+    const server = new TestApiServer(workspace, programs.kubeApiserver, { etcd: client, peer, api }, flags)
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    await writeFile(join(workspace.folder, 'sa.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    const users = [`${tokens.admin},admin,admin,"system:masters"`, `${tokens.limited},limited,limited,"limited"`]
+    await writeFile(join(workspace.folder, 'tokens.csv'), `${users.join('\n')}\n`)
+    const store = workspace.start('etcd', programs.etcd, [
+      '--data-dir=etcd',
+      `--listen-client-urls=http://127.0.0.1:${client}`,
+      `--advertise-client-urls=http://127.0.0.1:${client}`,
+      `--listen-peer-urls=http://127.0.0.1:${peer}`,
+      '--unsafe-no-fsync',
+      '--log-level=warn',
+    ])
+    await server.#until(store, 'etcd answers', async () => (await fetch(`${server.#etcdUrl}/health`)).ok)
+    await server.start()
+    return server
+  }
+
+  /** PEM; the server makes its own when it first starts. */
+  get ca(): string {
+    return readFileSync(this.caFile, 'utf8')
+  }
+
+  get caFile(): string {
+    return join(this.#workspace.folder, 'certs', 'apiserver.crt')
+  }
+
+  token(user: TestUser): string {
+    return tokens[user]
+  }
+
+  get pid(): number | undefined {
+    return this.#api?.pid
+  }
+
+  /** Path of a kubeconfig for this user. */
+  async kubeconfig(user: TestUser = 'admin'): Promise<string> {
+    const file = join(this.#workspace.folder, `${user}.kubeconfig`)
+    const config = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'testbed', cluster: { server: this.url, 'certificate-authority': this.caFile } }],
+      users: [{ name: user, user: { token: tokens[user] } }],
+      contexts: [{ name: user, context: { cluster: 'testbed', user } }],
+      'current-context': user,
+    }
+    await writeFile(file, JSON.stringify(config, null, 2), { mode: 0o600 })
+    return file
+  }
+
+  /** Starts kube-apiserver on the same port and etcd; resolves when it is ready and namespace `default` exists. */
+  async start(): Promise<void> {
+    const api = this.#workspace.start('kube-apiserver', this.#file, [
+      `--etcd-servers=${this.#etcdUrl}`,
+      `--secure-port=${this.#ports.api}`,
+      '--bind-address=127.0.0.1',
+      '--cert-dir=certs',
+      '--token-auth-file=tokens.csv',
+      '--authorization-mode=RBAC',
+      '--service-account-key-file=sa.key',
+      '--service-account-signing-key-file=sa.key',
+      '--service-account-issuer=https://kubernetes.default.svc',
+      '--service-cluster-ip-range=10.0.0.0/24',
+      // etcd then holds JSON, which its history can be read from
+      '--storage-media-type=application/json',
+      ...this.#flags,
+    ])
+    this.#api = api
+    await this.#until(api, 'kube-apiserver is ready', async () => {
+      await this.admin.get('/readyz')
+      await this.admin.get('/api/v1/namespaces/default')
+      await this.admin.get('/api/v1/namespaces/kube-system')
+      return true
+    })
+  }
+
+  /** As a crash: SIGKILL. On SIGTERM it would go on serving its watches for a while. */
+  async kill(): Promise<void> {
+    await this.#api?.end('SIGKILL')
+    this.admin.reset()
+  }
+
+  /** Newest revision of etcd, which is the newest resourceVersion. */
+  async revision(): Promise<bigint> {
+    const { header } = (await this.etcd('kv/range', { key: Buffer.from('\0').toString('base64'), limit: 1 })) as {
+      readonly header: { readonly revision: string }
+    }
+    return BigInt(header.revision)
+  }
+
+  /** Makes etcd forget what was before its newest revision, or before the given one. A running server still has its cache. */
+  async compact(revision?: bigint): Promise<void> {
+    await this.etcd('kv/compaction', { revision: String(revision ?? (await this.revision())), physical: true })
+  }
+
+  /** etcd's own history from now on: the truth that tests compare with. */
+  async record(): Promise<Recorder> {
+    const recorder = await Recorder.start(this.#etcdUrl, (await this.revision()) + 1n)
+    this.#recorders.push(recorder)
+    return recorder
+  }
+
+  /** A call of etcd's JSON gateway. */
+  async etcd(path: string, body: object): Promise<unknown> {
+    const response = await fetch(`${this.#etcdUrl}/v3/${path}`, { method: 'POST', body: JSON.stringify(body) })
+    if (!response.ok) throw new Error(`etcd refused ${path}: ${await response.text()}`)
+    return await response.json()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const recorder of this.#recorders) await recorder[Symbol.asyncDispose]()
+    await this.admin[Symbol.asyncDispose]()
+    await this.#workspace[Symbol.asyncDispose]()
+  }
+
+  get #etcdUrl(): string {
+    return `http://127.0.0.1:${this.#ports.etcd}`
+  }
+
+  async #until(program: Program, what: string, probe: () => Promise<boolean>): Promise<void> {
+    try {
+      await eventually(async () => (program.running ? await probe() : 'ended'), { withinMs: 60_000, what })
+    } catch (error) {
+      throw new Error(`${what}: not so. The last it said: ${await program.tail()}`, { cause: error })
+    }
+    if (!program.running) throw new Error(`${what}: it has ended. The last it said: ${await program.tail()}`)
+  }
+}

@@ -1,0 +1,127 @@
+import { Agent, request } from 'undici'
+import { eventually } from '../support/eventually.ts'
+
+/** One write of one object, as etcd recorded it. */
+export interface RecordedChange {
+  readonly type: 'created' | 'updated' | 'deleted'
+  /** `pods/shop/web`, `example.com/widgets/shop/one`: the key below `/registry/`. */
+  readonly key: string
+  readonly uid: string
+  /** Of the write; of a deletion, that of the deletion. */
+  readonly resourceVersion: string
+  /** The object as it was stored; of a deletion, the last one. */
+  readonly object: { readonly metadata: { readonly name: string; readonly namespace?: string; readonly uid: string } }
+}
+
+interface KeyValue {
+  readonly key: string
+  readonly value?: string
+  readonly create_revision?: string
+  readonly mod_revision: string
+}
+
+interface WatchEvent {
+  readonly type?: 'DELETE'
+  readonly kv: KeyValue
+  readonly prev_kv?: KeyValue
+}
+
+interface WatchLine {
+  readonly result?: {
+    readonly header: { readonly revision: string }
+    readonly canceled?: boolean
+    readonly cancel_reason?: string
+    readonly events?: readonly WatchEvent[]
+  }
+  readonly error?: unknown
+}
+
+/**
+ * etcd's own history of every key, from a revision on: what really happened, in order, whatever happened to API servers
+ * meanwhile. Complete also when etcd is compacted later: it is read as it happens.
+ */
+export class Recorder implements AsyncDisposable {
+  readonly #agent = new Agent({ bodyTimeout: 0 })
+  readonly #stop = new AbortController()
+  readonly #changes: RecordedChange[] = []
+  #revision = 0n
+  #failure: unknown
+  #reading: Promise<void> | undefined
+
+  static async start(etcdUrl: string, from: bigint): Promise<Recorder> {
+    const recorder = new Recorder()
+    const everything = Buffer.from('\0').toString('base64')
+    const { body } = await request(`${etcdUrl}/v3/watch`, {
+      method: 'POST',
+      dispatcher: recorder.#agent,
+      signal: recorder.#stop.signal,
+      body: JSON.stringify({
+        create_request: { key: everything, range_end: everything, start_revision: String(from), prev_kv: true },
+      }),
+    })
+    recorder.#reading = recorder.#read(body)
+    return recorder
+  }
+
+  /** Everything up to `revision` under `/registry/<prefix>`, in order. Waits until it is recorded. */
+  async until(revision: bigint, ...prefixes: readonly string[]): Promise<readonly RecordedChange[]> {
+    await eventually(
+      () => {
+        if (this.#failure) throw this.#failure
+        return this.#revision >= revision
+      },
+      { what: `etcd's history is read up to ${revision}` },
+    )
+    return this.#changes.filter(({ key }) => prefixes.some((prefix) => key.startsWith(prefix)))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#reading
+    await this.#agent.destroy()
+  }
+
+  async #read(body: AsyncIterable<Buffer>): Promise<void> {
+    try {
+      let rest = ''
+      const decoder = new TextDecoder()
+      for await (const chunk of body) {
+        const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) if (line) this.#take(JSON.parse(line) as WatchLine)
+      }
+      throw new Error('etcd ended the watch of its history')
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#failure = error
+    }
+  }
+
+  #take({ result, error }: WatchLine): void {
+    if (!result || result.canceled)
+      throw new Error(`etcd refused the watch: ${JSON.stringify(error ?? result?.cancel_reason)}`)
+    for (const event of result.events ?? []) {
+      const change = changeOf(event)
+      if (change) this.#changes.push(change)
+      this.#revision = BigInt(event.kv.mod_revision)
+    }
+  }
+}
+
+const REGISTRY = '/registry/'
+
+function changeOf({ type, kv, prev_kv }: WatchEvent): RecordedChange | undefined {
+  const key = Buffer.from(kv.key, 'base64').toString()
+  const value = type === 'DELETE' ? prev_kv?.value : kv.value
+  if (!key.startsWith(REGISTRY) || value === undefined) return undefined
+  const text = Buffer.from(value, 'base64').toString()
+  if (!text.startsWith('{')) return undefined
+  const object = JSON.parse(text) as RecordedChange['object']
+  const created = kv.create_revision === kv.mod_revision
+  return {
+    type: type === 'DELETE' ? 'deleted' : created ? 'created' : 'updated',
+    key: key.slice(REGISTRY.length),
+    uid: object.metadata.uid,
+    resourceVersion: kv.mod_revision,
+    object,
+  }
+}
