@@ -7,13 +7,13 @@ apiServerContract('simulator', async () => {
     firstRevision: 2n ** 53n - 1n,
     users: {
       admin: { name: 'admin', allows: () => true },
-      weak: { name: 'nobody', allows: () => false },
+      limited: { name: 'limited', allows: () => false },
     },
   }).start()
   return {
     url: simulator.url,
     token: 'admin',
-    weakToken: 'weak',
+    limitedToken: 'limited',
     forget: async () => simulator.compact(),
     [Symbol.asyncDispose]: () => simulator[Symbol.asyncDispose](),
   }

@@ -1,4 +1,4 @@
-import type { Answer, ApiClient, ContractServer, Json } from './client.ts'
+import type { ApiClient, ContractServer, Json } from './client.ts'
 
 /** What a check has to work with: a namespace of its own, and the server. */
 export interface Bench {
@@ -45,16 +45,5 @@ export function deployment(name: string, image = 'web:1'): Json {
         spec: { containers: [{ name: 'web', image, env: [{ name: 'A', value: '1' }] }] },
       },
     },
-  }
-}
-
-/** Calls until the answer suits: for what a server does soon, but not at once. */
-export async function eventually(call: () => Promise<Answer>, suits: (answer: Answer) => boolean): Promise<Answer> {
-  const deadline = performance.now() + 20_000
-  for (;;) {
-    const answer = await call()
-    if (suits(answer)) return answer
-    if (performance.now() > deadline)
-      throw new Error(`not within 20 s; the last answer is ${answer.status} ${answer.text}`)
   }
 }

@@ -7,8 +7,8 @@ export interface ContractServer extends AsyncDisposable {
   readonly url: string
   /** May do everything. */
   readonly token: string
-  /** Belongs to the user `nobody`, who may do nothing. */
-  readonly weakToken: string
+  /** Belongs to the user `limited`, who may do nothing. */
+  readonly limitedToken: string
   /** PEM. Absent for plain HTTP. */
   readonly ca?: string
   /** Makes the server forget what happened up to now; it may be away for a moment. Resolves when it serves again. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { type Bench, type Check, check, eventually } from './check.ts'
-import { assertFailure, type Json, summary } from './client.ts'
+import { eventually } from '../support/eventually.ts'
+import { type Bench, type Check, check } from './check.ts'
+import { type ApiClient, assertFailure, type Json, summary } from './client.ts'
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 
@@ -29,15 +30,14 @@ async function define(
   })
   assert.equal(created.status, 201, created.text)
   const widgets = `/apis/${group}/v1/namespaces/${namespace}/widgets`
-  await eventually(
-    () => api.get(widgets),
-    ({ status }) => status === 200,
-  )
-  await eventually(
-    () => api.get(`/apis/${group}/v1`),
-    ({ status }) => status === 200,
-  )
+  await answers(api, widgets, 200)
+  await answers(api, `/apis/${group}/v1`, 200)
   return { group, widgets, definition: `${DEFINITIONS}/${name}` }
+}
+
+/** A real server's controllers take a moment to begin or end to serve. */
+async function answers(api: ApiClient, path: string, status: number): Promise<void> {
+  await eventually(async () => (await api.get(path)).status === status, { what: `GET ${path} answers ${status}` })
 }
 
 function widget(group: string, name: string, more: Json = {}): Json {
@@ -66,11 +66,8 @@ export const customResourceChecks: readonly Check[] = [
       ['widgets', 'Widget', 'widget', ['wd'], true],
     )
     assert.equal(status.name, 'widgets/status')
-    const groups = await eventually(
-      () => bench.api.get('/apis'),
-      ({ body }) => body.groups.some(({ name }: Json) => name === group),
-    )
-    assert.equal(groups.status, 200)
+    const listed = async () => (await bench.api.get('/apis')).body.groups.some(({ name }: Json) => name === group)
+    await eventually(listed, { what: `/apis lists ${group}` })
   }),
   check('items of custom resources have kind and apiVersion, also inside a list', async (bench) => {
     const { group, widgets } = await define(bench)
@@ -143,17 +140,9 @@ export const customResourceChecks: readonly Check[] = [
     await using watch = await api.watch(`${widgets}?resourceVersion=${resourceVersion}`)
     assert.equal((await api.delete(definition)).status, 200)
     assert.deepEqual(summary([await watch.next()]), ['DELETED a'])
-    await eventually(
-      () => api.get(widgets),
-      ({ status }) => status === 404,
-    )
-    assertFailure(
-      await eventually(
-        () => api.get(definition),
-        ({ status }) => status === 404,
-      ),
-      { code: 404, reason: 'NotFound' },
-    )
+    await answers(api, widgets, 404)
+    await answers(api, definition, 404)
+    assertFailure(await api.get(definition), { code: 404, reason: 'NotFound' })
     assert.deepEqual(await watch.rest(), [])
   }),
 ]

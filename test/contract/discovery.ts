@@ -107,22 +107,22 @@ export const discoveryChecks: readonly Check[] = [
     assert.equal(answer.body.details, undefined)
   }),
   check('a missing right is 403 and says who may not do what where', async ({ api, server, namespace }) => {
-    const headers = { authorization: `Bearer ${server.weakToken}` }
+    const headers = { authorization: `Bearer ${server.limitedToken}` }
     assertFailure(await api.get('/api/v1/pods', headers), {
       code: 403,
       reason: 'Forbidden',
-      message: 'pods is forbidden: User "nobody" cannot list resource "pods" in API group "" at the cluster scope',
+      message: 'pods is forbidden: User "limited" cannot list resource "pods" in API group "" at the cluster scope',
       details: { kind: 'pods' },
     })
     assertFailure(await api.get(`/apis/apps/v1/namespaces/${namespace}/deployments/web`, headers), {
       code: 403,
       reason: 'Forbidden',
-      message: `deployments.apps "web" is forbidden: User "nobody" cannot get resource "deployments" in API group "apps" in the namespace "${namespace}"`,
+      message: `deployments.apps "web" is forbidden: User "limited" cannot get resource "deployments" in API group "apps" in the namespace "${namespace}"`,
       details: { name: 'web', group: 'apps', kind: 'deployments' },
     })
   }),
   check('a watch without the right is 403, not an ERROR frame', async ({ api, server, configMaps }) => {
-    const answer = await api.get(`${configMaps}?watch=true`, { authorization: `Bearer ${server.weakToken}` })
+    const answer = await api.get(`${configMaps}?watch=true`, { authorization: `Bearer ${server.limitedToken}` })
     assertFailure(answer, { code: 403, reason: 'Forbidden', message: /cannot watch resource "configmaps"/ })
   }),
 ]
