@@ -14,6 +14,7 @@ import {
   type Node,
   type Pair,
   parseDocument,
+  visit,
   type YAMLError,
 } from 'yaml'
 import { ConfigError, type ConfigProblem, type Place, type ValuePath } from './problem.ts'
@@ -45,7 +46,8 @@ export function parseConfig(file: string, text: string): ConfigDocument {
   const document = parseYaml(text, lines, placeAt)
   const root = document.contents
   if (root === null || (isScalar(root) && root.value === null)) throw refused(placeAt(0), 'the file is empty', WHOLE)
-  if (!isMap(root)) throw refused(placeAt(startOf(root)), isSeq(root) ? 'is a list' : 'is one value', WHOLE)
+  if (!isMap(root))
+    throw refused(placeAt(startOf(root)), isSeq(root) ? 'the file is a list' : 'the file is one value', WHOLE)
   const find = (path: ValuePath) => walk(document, root, path)
   return {
     value: toValue(document, placeAt),
@@ -101,7 +103,7 @@ function unreadable(error: unknown): string {
 const syntax: Partial<Record<ErrorCode, string>> = {
   BAD_ALIAS: 'an alias (*name) without its anchor (&name)',
   BAD_DQ_ESCAPE: 'an escape that double quotes do not know; single quotes take text as it is',
-  BAD_INDENT: 'the indentation does not fit the lines above',
+  BAD_INDENT: 'the indentation does not fit the lines above, or a bracket is not closed',
   BLOCK_AS_IMPLICIT_KEY: 'a nested mapping on one line; a value that holds ": " needs quotes',
   DUPLICATE_KEY: 'the key is there twice',
   MISSING_CHAR: 'a character is missing: a colon, a comma, a quote or a bracket',
@@ -122,11 +124,16 @@ function parseYaml(text: string, lineCounter: LineCounter, placeAt: (offset: num
     throw error
   }
   const found: readonly YAMLError[] = [...document.errors, ...document.warnings]
-  if (found.length > 0) {
-    throw new ConfigError(
-      found.map(({ code, pos }) => problem(placeAt(pos[0]), `not YAML: ${syntax[code] ?? describe(code)}`)),
-    )
-  }
+  const problems = found.map(({ code, pos }) => problem(placeAt(pos[0]), `not YAML: ${syntax[code] ?? describe(code)}`))
+  const anchors = new Set<string>()
+  visit(document, {
+    Node(_key, node) {
+      if ('anchor' in node && node.anchor !== undefined) anchors.add(node.anchor)
+      if (!isAlias(node) || anchors.has(node.source)) return
+      problems.push(problem(placeAt(startOf(node)), `not YAML: ${syntax.BAD_ALIAS}`))
+    },
+  })
+  if (problems.length > 0) throw new ConfigError(problems)
   return document
 }
 

@@ -1,9 +1,8 @@
 /** What a schema cannot say: names that refer to each other, and combinations that break a promise. Pure. */
-import { nearest } from '../lib/nearest.ts'
 import type { ValuePath } from './problem.ts'
 import { isSecrets, parseResourceName } from './resource-name.ts'
 import type { RouteConfig } from './route.ts'
-import type { SchemaProblem } from './schema-problem.ts'
+import { type SchemaProblem, unknownName } from './schema-problem.ts'
 import type { SourceConfig } from './source.ts'
 
 /** Entries that are valid by themselves, each with its place in the file, and the names that all entries have. */
@@ -105,11 +104,13 @@ function identity(text: string): string {
 }
 
 function twice(names: readonly string[], what: string, at: (index: number) => ValuePath): readonly SchemaProblem[] {
+  const last = at(0).at(-1)
+  const expected = last === 'name' ? 'a name of its own for each' : 'each once'
   const first = new Map<string, number>()
   return names.flatMap((name, index) => {
     const earlier = first.get(name)
     if (earlier === undefined) first.set(name, index)
-    return earlier === undefined ? [] : [wrong(at(index), `${what} ${name} is there twice`, 'each once')]
+    return earlier === undefined ? [] : [wrong(at(index), `${what} ${name} is there twice`, expected)]
   })
 }
 
@@ -121,9 +122,8 @@ function unknown(
 ): readonly SchemaProblem[] {
   return names.flatMap((name, index) => {
     if (known.includes(name)) return []
-    const near = nearest(name, known)
-    const problem = wrong([...path, index], `there is no ${what} ${JSON.stringify(name.slice(0, 100))}`)
-    return [near === undefined ? { ...problem, expected: `one of ${known.join(', ')}` } : { ...problem, nearest: near }]
+    const message = `there is no ${what} ${JSON.stringify(name.slice(0, 100))}`
+    return [{ path: [...path, index], about: 'value', ...unknownName(message, name, known) }]
   })
 }
 

@@ -22,7 +22,9 @@ type Words = Pick<SchemaProblem, 'message' | 'expected' | 'nearest'>
  * discriminated one is not reported: which tags exist, a schema of the loaded types does not know.
  */
 export function describeErrors(all: readonly SchemaError[]): readonly SchemaProblem[] {
-  const errors = all.slice(0, MAX_ERRORS)
+  const typed = new Set(all.filter(({ keyword }) => keyword === 'type').map(({ instancePath }) => instancePath))
+  // 12.5 where an integer is due is no integer; that it is out of range as well is no news
+  const errors = all.slice(0, MAX_ERRORS).filter((error) => error.keyword === 'type' || !isOfValue(error, typed))
   const choices = errors.filter(({ keyword, parentSchema }) => keyword === 'oneOf' && !isDiscriminated(parentSchema))
   const hidden = (error: SchemaError) =>
     choices.some((choice) => {
@@ -39,6 +41,8 @@ export function describeErrors(all: readonly SchemaError[]): readonly SchemaProb
 /** Nobody reads more, and a file of a megabyte can have a hundred thousand. */
 const MAX_ERRORS = 500
 
+const isOfValue = ({ keyword, instancePath }: SchemaError, typed: ReadonlySet<string>) =>
+  (keyword === 'minimum' || keyword === 'maximum') && typed.has(instancePath)
 const isDiscriminated = (schema: unknown) => 'discriminator' in Object(schema)
 const isBelow = (pointer: string, parent: string) => pointer.startsWith(`${parent}/`)
 
@@ -48,8 +52,12 @@ function isWithin(error: SchemaError, choice: SchemaError): boolean {
   return sameValue && isBelow(error.schemaPath, choice.schemaPath)
 }
 
-/** The only alternative that takes values of this type; of several mappings, the one whose required keys are there. */
-function branchOf({ schema, data }: SchemaError): number | undefined {
+/**
+ * The only alternative that takes values of this type; of several mappings, the one whose required keys are there.
+ * None for text where a credential is due: what it says of itself would repeat it.
+ */
+function branchOf({ schema, data, parentSchema }: SchemaError): number | undefined {
+  if (isCredential(parentSchema as JsonSchema) && typeof data !== 'object') return undefined
   const branches = [...(schema as readonly JsonSchema[]).entries()]
   const fitting = branches.filter(([, branch]) => takes(branch, data))
   const begun = fitting.filter(([, { required = [] }]) => required.some((key) => Object.hasOwn(Object(data), key)))
@@ -108,10 +116,7 @@ function describeValue({ keyword, data, params }: SchemaError, parent: JsonSchem
     case 'maximum':
       return { message: `${String(data)} is out of range`, expected: expectation(parent) }
     case 'minItems':
-      return {
-        message: 'has too few entries',
-        expected: `at least ${String(params.limit)}; leave the key out if none is meant`,
-      }
+      return { message: 'is an empty list', expected: 'at least one entry' }
     case 'minLength':
       return { message: 'is too short', expected: `at least ${count(params.limit, 'character')}` }
     case 'maxLength':
@@ -162,10 +167,10 @@ function range({ minimum, maximum }: JsonSchema, what: string): string {
   return maximum === undefined ? what : `${what} of at most ${maximum}`
 }
 
-/** `{ env }` or `{ file }` and nothing else: a literal in its place may be a secret. */
+/** The mappings that it takes are `{ env }` and `{ file }`: a literal in their place may be a secret. */
 function isCredential({ oneOf: branches = [] }: JsonSchema): boolean {
-  const names = new Set(branches.flatMap(({ required = [] }) => required))
-  return names.has('env') && names.has('file')
+  const mappings = branches.filter(({ type }) => type === 'object')
+  return mappings.length > 0 && mappings.every(({ required = [] }) => /^(?:env|file)$/.test(required.join()))
 }
 
 const oneOf = (names: readonly string[]) => (names.length === 1 ? `${names[0]}` : `one of ${names.join(', ')}`)

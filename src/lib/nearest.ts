@@ -1,17 +1,21 @@
 /**
  * The candidate that `word` was probably meant to be: the one with the fewest edits (insert, delete, replace, swap of
- * neighbours; case costs nothing), if that is at most a third of the word's length and at least one. Ties: the first.
+ * neighbours; case costs nothing), if that is at most a third of the word's length, or one in a shorter word. To be the beginning
+ * of the other counts as one edit, from three characters on. Ties: the first.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const text = word.slice(0, 64).toLowerCase()
   let best: string | undefined
-  let least = Math.max(1, Math.floor(text.length / 3)) + 1
+  let least = Math.min(Math.max(1, Math.floor(text.length / 3)), text.length - 1) + 1
   for (const candidate of candidates) {
-    const distance = edits(text, candidate.slice(0, 64).toLowerCase())
+    const other = candidate.slice(0, 64).toLowerCase()
+    const distance = isBeginning(text, other) || isBeginning(other, text) ? 1 : edits(text, other)
     if (distance < least) [best, least] = [candidate, distance]
   }
   return best
 }
+
+const isBeginning = (a: string, b: string): boolean => a.length > 2 && a.length < b.length && b.startsWith(a)
 
 /** Optimal string alignment distance, row by row. */
 function edits(a: string, b: string): number {

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { file, load } from './test-kit.ts'
+
+const processDefaults = {
+  http: { listen: ':8080' },
+  log: { level: 'info' },
+  state: { type: 'memory' },
+  shutdown: { drain: '20s' },
+  redaction: { key: 'none', paths: [], env: ['PASSWORD', 'SECRET', 'TOKEN', 'KEY'] },
+  limits: { frameBytes: '4MiB', depth: 512 },
+  apiServer: { pageSize: 500, timeoutSeconds: 300 },
+}
+const commonDefaults = {
+  required: true,
+  order: 'key',
+  timeout: '15s',
+  batch: { linger: '5ms' },
+  queue: { events: 10_000, bytes: '64MiB', whenFull: 'block' },
+  retry: { initial: '500ms', max: '5m', giveUpAfter: '1h' },
+}
+const ownDefaults = { mode: 'loud', headers: {}, network: { allow: [] } }
+
+test('the shortest configuration has every default', async () => {
+  const config = await load(`
+apiVersion: deltawire.io/v1
+kind: Bridge
+sources: [{ resources: [deployments.apps, pods] }]
+sinks: [{ name: out, type: echo, to: x }]
+`)
+  assert.deepEqual(config, {
+    ...processDefaults,
+    sources: [
+      {
+        name: 'deployments.apps',
+        resources: ['deployments.apps', 'pods'],
+        allowSecrets: false,
+        resync: { every: '1h', snapshot: 'full' },
+      },
+    ],
+    routes: [],
+    sinks: [{ options: { name: 'out', type: 'echo', ...commonDefaults }, own: { to: 'x', ...ownDefaults } }],
+  })
+})
+
+test('every key can be set, and arrives as it was written', async () => {
+  const config = await load(`
+apiVersion: deltawire.io/v1
+kind: Bridge
+cluster: prod-eu
+http: { listen: '[::1]:9090' }
+log: { level: debug, format: pretty }
+state: { type: memory }
+shutdown: { drain: 1.5h }
+redaction:
+  key: { file: /etc/deltawire/key }
+  paths: ['spec.users[*].password', 'data["tls.key"]']
+  env: [PIN]
+limits: { frameBytes: 64KiB, depth: 100 }
+apiServer: { pageSize: 50, timeoutSeconds: 600 }
+sources:
+  - name: workloads
+    resources: [pods, deployments.apps, widgets.v1.example.com]
+    namespaces: [shop, pay]
+    labelSelector: app.kubernetes.io/part-of in (shop, pay),tier!=cache,!spot
+    fieldSelector: status.phase!=Running
+    resync: { every: 10m, snapshot: markers }
+  - name: keys
+    resources: [secrets]
+    allowSecrets: true
+    resync: { every: 0, snapshot: off }
+routes:
+  - { name: changes, from: [workloads], to: [a], on: [added, deleted], payload: { shape: metadata, previous: true } }
+  - { name: rest, to: [a, b] }
+sinks:
+  - name: a
+    type: echo
+    required: false
+    order: none
+    concurrency: 4
+    timeout: 1s
+    batch: { events: 10, bytes: 1MiB, linger: 0 }
+    queue: { events: 5, bytes: 10kB, whenFull: block }
+    retry: { initial: 1ms, max: 1s, giveUpAfter: 0 }
+    maxEventBytes: 1kB
+    to: y
+    mode: quiet
+    headers: { x-team: pay }
+    token: { env: TOKEN }
+    auth: { basic: { username: me, password: { file: /run/password } } }
+    network: { allow: [10/8] }
+  - { name: b, type: echo, to: z, auth: { bearer: { env: BEARER } } }
+`)
+  assert.deepEqual(config, {
+    cluster: 'prod-eu',
+    http: { listen: '[::1]:9090' },
+    log: { level: 'debug', format: 'pretty' },
+    state: { type: 'memory' },
+    shutdown: { drain: '1.5h' },
+    redaction: {
+      key: { file: '/etc/deltawire/key' },
+      paths: ['spec.users[*].password', 'data["tls.key"]'],
+      env: ['PIN'],
+    },
+    limits: { frameBytes: '64KiB', depth: 100 },
+    apiServer: { pageSize: 50, timeoutSeconds: 600 },
+    sources: [
+      {
+        name: 'workloads',
+        resources: ['pods', 'deployments.apps', 'widgets.v1.example.com'],
+        namespaces: ['shop', 'pay'],
+        labelSelector: 'app.kubernetes.io/part-of in (shop, pay),tier!=cache,!spot',
+        fieldSelector: 'status.phase!=Running',
+        allowSecrets: false,
+        resync: { every: '10m', snapshot: 'markers' },
+      },
+      { name: 'keys', resources: ['secrets'], allowSecrets: true, resync: { every: '0', snapshot: 'off' } },
+    ],
+    routes: [
+      {
+        name: 'changes',
+        from: ['workloads'],
+        to: ['a'],
+        on: ['added', 'deleted'],
+        payload: { shape: 'metadata', previous: true },
+      },
+      {
+        name: 'rest',
+        to: ['a', 'b'],
+        on: ['added', 'updated', 'deleted', 'snapshot', 'gap'],
+        payload: { shape: 'object', previous: false },
+      },
+    ],
+    sinks: [
+      {
+        options: {
+          name: 'a',
+          type: 'echo',
+          required: false,
+          order: 'none',
+          concurrency: 4,
+          timeout: '1s',
+          batch: { events: 10, bytes: '1MiB', linger: '0' },
+          queue: { events: 5, bytes: '10kB', whenFull: 'block' },
+          retry: { initial: '1ms', max: '1s', giveUpAfter: '0' },
+          maxEventBytes: '1kB',
+        },
+        own: {
+          to: 'y',
+          mode: 'quiet',
+          headers: { 'x-team': 'pay' },
+          token: { env: 'TOKEN' },
+          auth: { basic: { username: 'me', password: { file: '/run/password' } } },
+          network: { allow: ['10/8'] },
+        },
+      },
+      {
+        options: { name: 'b', type: 'echo', ...commonDefaults },
+        own: { to: 'z', auth: { bearer: { env: 'BEARER' } }, ...ownDefaults },
+      },
+    ],
+  })
+})
+
+test('what an anchor stands for is a copy: a default filled in at one place does not show at another', async () => {
+  const { sinks } = await load(
+    file.sinks(`
+  - { name: a, type: echo, to: x, batch: &b { events: 1 } }
+  - { name: b, type: echo, to: x, batch: *b }`),
+  )
+  const [first, second] = sinks.map(({ options }) => options.batch)
+  assert.deepEqual(first, { events: 1, linger: '5ms' })
+  assert.deepEqual(second, first)
+  assert.notEqual(second, first)
+})
+
+test('default < file < environment < argument', async () => {
+  const text = file.process('log: { level: warn }\nlimits: { depth: 100 }\nhttp: { listen: ":1" }')
+  const env = { DELTAWIRE_LOG_LEVEL: 'error', DELTAWIRE_LIMITS_DEPTH: '200', DELTAWIRE_SHUTDOWN_DRAIN: '1s' }
+  const { log, limits, http, shutdown, apiServer } = await load(text, { env, args: { 'log.level': 'debug' } })
+  assert.deepEqual(
+    { log, limits, http, shutdown, apiServer },
+    {
+      log: { level: 'debug' },
+      limits: { frameBytes: '4MiB', depth: 200 },
+      http: { listen: ':1' },
+      shutdown: { drain: '1s' },
+      apiServer: { pageSize: 500, timeoutSeconds: 300 },
+    },
+  )
+})
+
+test('two sources of one resource are fine where they cannot meet', async () => {
+  await load(
+    file.sources(`
+  - { name: a, resources: [pods, deployments.apps], namespaces: [shop] }
+  - { name: b, resources: [pods.v1, deployments.v1.apps], namespaces: [pay] }`),
+  )
+  await load(`
+apiVersion: deltawire.io/v1
+kind: Bridge
+sources: [{ name: a, resources: [pods] }, { name: b, resources: [pods] }]
+routes: [{ name: a, from: [a], to: [x] }, { name: b, from: [b], to: [y] }]
+sinks: [{ name: x, type: echo, to: x }, { name: y, type: echo, to: x }]
+`)
+})
