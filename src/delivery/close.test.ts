@@ -81,22 +81,36 @@ for (const [situation, error] of [
   })
 }
 
-test('close while it still connects: the attempt to connect is aborted, and disposed after it settled', async () => {
+test('close while it still connects: the attempt is aborted, and the sink disposed only after it has settled', async () => {
   const sink = new ScriptedSink()
-  const disposedWhenAborted: number[] = []
-  sink.onConnect = (signal) =>
-    new Promise((_, reject) => {
-      signal.addEventListener('abort', () => {
-        disposedWhenAborted.push(sink.disposed)
-        reject(signal.reason)
-      })
+  const connecting = Promise.withResolvers<void>()
+  let aborted = false
+  sink.onConnect = (signal) => {
+    signal.addEventListener('abort', () => {
+      aborted = true
     })
+    return connecting.promise
+  }
   const { worker, clock, offer } = await bench({ sink })
   offer(event('a1', 'a'))
   await clock.advance(0)
-  assert.deepEqual(await worker.close(AbortSignal.abort()), { undelivered: 1 })
-  assert.deepEqual(disposedWhenAborted, [0])
+  const closing = worker.close(AbortSignal.abort())
+  await clock.advance(0)
+  assert.equal(aborted, true)
+  assert.equal(sink.disposed, 0)
+  connecting.reject(new Error('aborted'))
+  assert.deepEqual(await closing, { undelivered: 1 })
   assert.equal(sink.disposed, 1)
+  assert.equal(clock.pending, 0)
+})
+
+test('close while an end waits for its predecessors leaves no timer', async () => {
+  const { worker, clock, sink, offer } = await bench()
+  offer(event('a1', 'a'), event('end', 'end', { kind: 'end' }))
+  await clock.advance(0)
+  const closing = worker.close(AbortSignal.abort())
+  sink.attempt('a1').throw(new Error('aborted'))
+  assert.deepEqual(await closing, { undelivered: 2 })
   assert.equal(clock.pending, 0)
 })
 

@@ -181,6 +181,22 @@ test('P2 with several events of a key in one batch, those behind a failed one ke
   ])
 })
 
+test('P2 when a batch is split, an event is not sent while its predecessor has failed', async () => {
+  const { clock, sink, offer } = await bench({
+    options: { batch: { events: 2, bytes: 1000, lingerMs: 5 } },
+    sameKeyInBatch: true,
+  })
+  offer(event('a1', 'a'), event('a2', 'a'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(new Error('unknown'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(new Error('unknown'))
+  await clock.advance(0)
+  assert.deepEqual(sink.sent, [['a1', 'a2'], ['a1']])
+  await clock.advance(505)
+  assert.deepEqual(sink.sent.slice(2), [['a1', 'a2']])
+})
+
 test('a timeout keeps the lane locked until the old attempt has really settled', async () => {
   const { clock, sink, acks, offer } = await bench()
   offer(event('a1', 'a'), event('a2', 'a'))
@@ -355,6 +371,18 @@ test('P7 a lane in back-off that holds up more than a quarter of the queue gives
   const reason = '5 events waited behind it; its last error: 500'
   assert.deepEqual(acks, [['a1', { type: 'dead-lettered', code: 'lane-full', reason }]])
   assert.deepEqual(sink.sent, [['a1'], ['a2']])
+})
+
+test('P1 while the whole sink is out of order a full lane in back-off gives up nothing', async () => {
+  const { clock, sink, acks, offer } = await bench({ options: { queue: { events: 8, bytes: 10_000 } } })
+  offer(event('a1', 'a'), event('b1', 'b'))
+  await clock.advance(0)
+  sink.attempt('a1').throw(new DeliveryError('failed', '500'))
+  sink.attempt('b1').throw(new DeliveryError('unavailable', '503', { retryAfterMs: 60_000 }))
+  await clock.advance(0)
+  offer(...Array.from({ length: 6 }, (_, n) => event(`a${n + 2}`, 'a')))
+  await clock.advance(60_000)
+  assert.deepEqual(acks, [])
 })
 
 test('it connects with back-off until it succeeds and accepts events meanwhile', async () => {
