@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readinessOf } from './readiness.ts'
+
+test('ready is: each stream has synced once, each required sink was reached once', () => {
+  const stream = { name: 'a/pods', synced: true }
+  const sink = { name: 'audit', required: true, connected: true }
+  assert.equal(readinessOf([stream], [sink]).ok, true)
+  assert.equal(readinessOf([stream, { ...stream, synced: false }], [sink]).ok, false)
+  assert.equal(readinessOf([stream], [sink, { ...sink, connected: false }]).ok, false)
+  assert.equal(readinessOf([stream], [sink, { ...sink, required: false, connected: false }]).ok, true)
+})
+
+test('P9 a trouble that comes later is told and changes nothing', () => {
+  const readiness = readinessOf(
+    [{ name: 'a/pods', synced: true, degraded: '403 pods is forbidden' }],
+    [{ name: 'audit', required: true, connected: true, degraded: 'unavailable: connection refused' }],
+  )
+  assert.deepEqual(readiness, {
+    ok: true,
+    checks: [
+      { name: 'stream a/pods', ok: true, detail: 'synced, degraded: 403 pods is forbidden' },
+      { name: 'sink audit', ok: true, detail: 'connected, degraded: unavailable: connection refused' },
+    ],
+  })
+})
