@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -262,6 +262,7 @@ test('an exec plugin runs once for calls that begin together; its failure is una
   )
   const answers = await Promise.all([1, 2, 3].map(() => it.client.get('/x', signal)))
   assert.deepEqual(answers, ['Bearer from-plugin', 'Bearer from-plugin', 'Bearer from-plugin'])
+  assert.equal(readFileSync(count, 'utf8'), 'x\n')
   await using odd = await setUp((call) => json(call, {}), script('echo my-token'))
   await assert.rejects(odd.client.get('/x', signal), (error) => {
     assert.ok(failed('unauthorized', /credentials of user tester of context test/)(error))

@@ -199,6 +199,7 @@ for (const secure of [false, true]) {
     await it.clock.advance(304_999)
     assert.equal(it.clock.pending, 1)
     await it.clock.advance(1)
+    assert.equal(it.clock.pending, 0)
     assert.ok(failed('idle')(await settled))
   })
 
@@ -218,6 +219,7 @@ for (const secure of [false, true]) {
     await it.clock.advance(149_999)
     assert.equal(it.clock.pending, 1)
     await it.clock.advance(1)
+    assert.equal(it.clock.pending, 0)
     const error = await settled
     assert.ok(failed('idle')(error))
     assert.equal((error as KubeError).message, 'GET /api/v1/pods: nothing arrived for 150 s')
@@ -304,7 +306,7 @@ test('an unusable frame is thrown after what came before it in its chunk', async
 test('C10 an ERROR frame is the last, though the server keeps the response open', async () => {
   await using it = await setUp((call) => stream(call, { type: 'ERROR', object: status(410, 'Expired', 'too old') }))
   await using frames = await it.api.watch(from('4'), signal)
-  const [frame, ...more] = await collect(frames)
+  const [frame, ...more] = await settle(collect(frames), it.clock)
   assert.ok(frame?.type === 'ERROR' && frame.error.code === 'expired')
   assert.deepEqual(more, [])
 })
@@ -343,14 +345,14 @@ test('C16 C17 C18 an expired page and a version that is too large are told at on
   ]
   for (const [body, code, expected] of answers) {
     await using it = await setUp((call) => json(call, body, code, { 'retry-after': '1' }))
-    await assert.rejects(it.api.list({ limit: 500, continue: 'x' }, signal), failed(expected))
+    await assert.rejects(settle(it.api.list({ limit: 500, continue: 'x' }, signal), it.clock), failed(expected))
     assert.equal(it.server.calls.length, 1)
   }
 })
 
 test('C23 a list that is no list of the resource is unusable and is not asked for again', async () => {
   await using it = await setUp((call) => json(call, { kind: 'Table', metadata: { resourceVersion: '1' }, rows: [] }))
-  await assert.rejects(it.api.list({ limit: 500 }, signal), failed('unusable'))
+  await assert.rejects(settle(it.api.list({ limit: 500 }, signal), it.clock), failed('unusable'))
   assert.equal(it.server.calls.length, 1)
 })
 
