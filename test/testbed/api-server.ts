@@ -128,6 +128,8 @@ export class TestApiServer implements AsyncDisposable {
       '--service-account-signing-key-file=sa.key',
       '--service-account-issuer=https://kubernetes.default.svc',
       '--service-cluster-ip-range=10.0.0.0/24',
+      // no controller makes service accounts here, and pods would wait for theirs
+      '--disable-admission-plugins=ServiceAccount',
       // etcd then holds JSON, which its history can be read from
       '--storage-media-type=application/json',
       ...this.#flags,

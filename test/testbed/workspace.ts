@@ -10,6 +10,8 @@ import { join } from 'node:path'
 export interface Program {
   readonly pid: number
   readonly running: boolean
+  /** Null while it runs, and after a signal ended it. */
+  readonly exitCode: number | null
   /** Sends the signal and resolves when the process has ended. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
   /** The last lines of its output. */
@@ -59,6 +61,9 @@ export class Workspace implements AsyncDisposable {
       pid,
       get running() {
         return child.exitCode === null && child.signalCode === null
+      },
+      get exitCode() {
+        return child.exitCode
       },
       end: async (signal) => {
         if (this.#programs.delete(program)) child.kill(signal)
