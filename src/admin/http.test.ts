@@ -123,8 +123,10 @@ test('disposing twice is harmless, and ends open connections', async () => {
   socket.write('GET /livez HTTP/1.1\r\n') // and never the rest
   const closed = new Promise((resolve) => socket.once('close', resolve))
   socket.on('error', () => {}) // a reset is one way to end it
+  const start = performance.now()
   await server[Symbol.asyncDispose]()
   await server[Symbol.asyncDispose]()
   await closed
+  assert.ok(performance.now() - start < 3000, 'it waited for the time limit of the request')
   await assert.rejects(fetch(`${server.url}/livez`))
 })

@@ -6,7 +6,7 @@ import { sinkTypes as builtIn } from '../../sinks/index.ts'
 import { type SinkOptions, sinkOptionsSchema } from '../delivery/options.ts'
 import { type AnySinkDefinition, type BridgeConfig, closed, configSchema, type SinkConfig } from './bridge-config.ts'
 import { type ConfigDocument, readDocument } from './document.ts'
-import { type Arguments, type Environment, layer } from './layers.ts'
+import { type Arguments, type Environment, layer, leavesOf } from './layers.ts'
 import { ConfigError, type ConfigProblem, formatPath } from './problem.ts'
 import { type ProcessConfig, processSchema } from './process-section.ts'
 import { checkReferences, type Entry } from './references.ts'
@@ -23,6 +23,13 @@ export interface LoadOptions {
   /** Values of the process section by path, stronger than the environment: `{ 'log.level': 'debug' }`. */
   readonly args?: Arguments
 }
+
+/** What `args` may hold, for a command line to offer: `--log.level <value>`. */
+export const processArguments: readonly { readonly path: string; readonly description: string }[] = leavesOf(
+  processSchema,
+).flatMap(({ path, schema, variable }) =>
+  variable === undefined ? [] : [{ path, description: schema.description ?? '' }],
+)
 
 /** How to get at a type of sinks; each is imported when a configuration names it. */
 export type SinkTypes = Readonly<Record<string, () => Promise<{ readonly sink: AnySinkDefinition }>>>
