@@ -2,6 +2,7 @@ import type { KubeObject, ObjectKey, ResourceVersion, Timestamp } from '../kube/
 import { assertNever } from '../lib/assert-never.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Condition } from './condition.ts'
+import type { Store } from './indexer.ts'
 import type { InitCause, WatchEvent } from './watch-event.ts'
 
 /** What waits to be applied to the store. */
@@ -13,7 +14,7 @@ export type Entry<T extends KubeObject> =
       readonly type: 'Replace'
       readonly cause: InitCause
       readonly resourceVersion: ResourceVersion
-      readonly objects: ReadonlyMap<ObjectKey, T>
+      readonly objects: Store<T>
       readonly observedAt: Timestamp
     }
 
@@ -32,6 +33,8 @@ export interface DeltaQueueOptions<T extends KubeObject> {
   readonly maxBytes: number
   /** Called once for every object that the server sent. Returns undefined if the object cannot be used at all. */
   readonly admit: (object: T) => { readonly key: ObjectKey; readonly object: T } | undefined
+  /** Gives the store that a list is collected in. */
+  readonly blank: () => Store<T>
   readonly clock: Clock
   /** Notified whenever something was pushed, popped or closed. */
   readonly changed: Condition
@@ -54,7 +57,7 @@ export class DeltaQueue<T extends KubeObject> {
   #entries: Entry<T>[] = []
   #head = 0
   #bytes = 0
-  #list: { readonly cause: InitCause; readonly objects: Map<ObjectKey, T> } | undefined
+  #list: { readonly cause: InitCause; readonly objects: Store<T> } | undefined
   #closed = false
 
   constructor(options: DeltaQueueOptions<T>) {
@@ -136,11 +139,11 @@ export class DeltaQueue<T extends KubeObject> {
   #push(event: WatchEvent<T>, observedAt: Timestamp): void {
     switch (event.type) {
       case 'Init':
-        this.#list = { cause: event.cause, objects: new Map() }
+        this.#list = { cause: event.cause, objects: this.#options.blank() }
         return
       case 'InitApply': {
         const admitted = this.#options.admit(event.object)
-        if (admitted) this.#list?.objects.set(admitted.key, admitted.object)
+        if (admitted) this.#list?.objects.put(admitted.key, admitted.object)
         return
       }
       case 'InitDone':

@@ -142,6 +142,9 @@ export class DeltaSource<T extends KubeObject> {
   }
 }
 
+/** What a list has under a key, and what the store had of the same uid. */
+type Listed<T extends KubeObject> = readonly [previous: T | undefined, object: T]
+
 /**
  * The differences between the store and a list. Making one writes the whole list to the store; `next` then gives its
  * deltas in portions: the gap (unless the store was never synced), deletes, adds and updates in the order of the list,
@@ -152,11 +155,9 @@ class Replacement<T extends KubeObject> {
   readonly #list: Replace<T>
   /** Position of the store before; undefined for the first list. */
   readonly #from: ResourceVersion | undefined
-  readonly #deleted: T[] = []
-  // the same index in both: what was stored under the key, and what the list has
-  readonly #previous: (T | undefined)[] = []
-  readonly #listed: T[] = []
-  #next = 0
+  readonly #deleted: Iterator<T>
+  readonly #listed: Iterator<Listed<T>>
+  #begun = false
   #done = false
 
   constructor(list: Replace<T>, options: DeltaSourceOptions<T>) {
@@ -164,18 +165,14 @@ class Replacement<T extends KubeObject> {
     this.#list = list
     this.#options = options
     this.#from = store.resourceVersion
-    for (const [key, stored] of store.entries()) {
-      const listed = list.objects.get(key)
-      if (listed?.metadata.uid === stored.metadata.uid) continue
-      this.#deleted.push(stored)
-      if (!listed) store.delete(key)
-    }
-    for (const [key, listed] of list.objects) {
-      const stored = store.get(key)
-      if (stored && list.cause !== 'restored' && isSameVersion(stored, listed)) continue
-      store.put(key, listed)
-      this.#previous.push(stored?.metadata.uid === listed.metadata.uid ? stored : undefined)
-      this.#listed.push(listed)
+    if (store.size === 0) {
+      // whatever its size, a first list blocks nobody: it was indexed page by page
+      store.adopt(list.objects)
+      this.#deleted = [].values()
+      this.#listed = asListed(store.objects())
+    } else {
+      this.#deleted = this.#removeMissing().values()
+      this.#listed = this.#putChanged().values()
     }
     store.resourceVersion = list.resourceVersion
   }
@@ -186,48 +183,75 @@ class Replacement<T extends KubeObject> {
 
   next(): readonly Delta<T>[] {
     const { resourceVersion, observedAt } = this.#list
+    const { observer } = this.#options
     const deltas: Delta<T>[] = []
-    if (this.#next === 0 && this.#from) {
+    if (this.#from && !this.#begun) {
       const cause: GapCause = this.#list.cause === 'restored' ? 'restored' : 'expired'
       deltas.push({ type: 'Gap', from: this.#from, to: resourceVersion, cause, observedAt })
     }
+    this.#begun = true
     const gaps = deltas.length
     const seen: Seen = { resourceVersion, observed: 'relist', observedAt, collapsed: this.#from !== undefined }
-    const deletes = this.#takeDeletes(deltas, seen)
+    this.#takeDeletes(deltas, seen)
+    const deletes = deltas.length - gaps
     this.#takeChanges(deltas, seen)
-    const { observer } = this.#options
-    if (this.#from && deltas.length > gaps) observer.recoveredByRelist(deltas.length - gaps)
     if (deletes > 0) observer.inferredDeletes(deletes)
-    if (this.#next === this.#deleted.length + this.#listed.length) {
+    if (this.#from && deltas.length > gaps) observer.recoveredByRelist(deltas.length - gaps)
+    if (deltas.length < MAX_POP) {
       deltas.push({ type: 'Progress', resourceVersion })
       this.#done = true
     }
     return deltas
   }
 
-  #takeDeletes(deltas: Delta<T>[], seen: Seen): number {
+  #removeMissing(): readonly T[] {
+    const { store } = this.#options
+    const deleted: T[] = []
+    for (const [key, stored] of store.entries()) {
+      const listed = this.#list.objects.get(key)
+      if (listed?.metadata.uid === stored.metadata.uid) continue
+      deleted.push(stored)
+      if (!listed) store.delete(key)
+    }
+    return deleted
+  }
+
+  #putChanged(): readonly Listed<T>[] {
+    const { store } = this.#options
+    const changed: Listed<T>[] = []
+    for (const [key, listed] of this.#list.objects.entries()) {
+      const stored = store.get(key)
+      if (stored && this.#list.cause !== 'restored' && isSameVersion(stored, listed)) continue
+      store.put(key, listed)
+      changed.push([stored?.metadata.uid === listed.metadata.uid ? stored : undefined, listed])
+    }
+    return changed
+  }
+
+  #takeDeletes(deltas: Delta<T>[], seen: Seen): void {
     const { store, scope } = this.#options
-    const begin = this.#next
-    while (this.#next < this.#deleted.length && deltas.length < MAX_POP) {
-      const object = this.#deleted[this.#next++]
-      if (!object) continue
+    while (deltas.length < MAX_POP) {
+      const { done, value: object } = this.#deleted.next()
+      if (done) return
       // a name that is taken again proves that its former uid is gone, whatever the selectors
       const taken = store.get(keyOf(object.metadata)) !== undefined
       deltas.push(inferredDelete(object, taken ? 'whole' : scope, seen))
     }
-    return this.#next - begin
   }
 
   #takeChanges(deltas: Delta<T>[], seen: Seen): void {
-    while (this.#next < this.#deleted.length + this.#listed.length && deltas.length < MAX_POP) {
-      const at = this.#next++ - this.#deleted.length
-      const object = this.#listed[at]
-      const previous = this.#previous[at]
-      if (!object) continue
+    while (deltas.length < MAX_POP) {
+      const { done, value } = this.#listed.next()
+      if (done) return
+      const [previous, object] = value
       if (!previous) deltas.push({ type: 'Added', object, ...seen })
       else if (!isSameState(previous, object)) deltas.push({ type: 'Updated', object, previous, ...seen })
     }
   }
+}
+
+function* asListed<T extends KubeObject>(objects: Iterable<T>): Generator<Listed<T>, undefined> {
+  for (const object of objects) yield [undefined, object]
 }
 
 /** Whether the stored object may stay: not if it is only an identity and at last there is more. */

@@ -490,6 +490,37 @@ test('a late reader gets the store, then what changes: no gap, no duplicate, wha
   assert.equal(new Set(seen).size, seen.length)
 })
 
+test('nothing new is applied while a late reader is still taking what the store holds', async () => {
+  const objects = Array.from({ length: 1500 }, (_, n) => pod(`p${n}`, n + 1))
+  await using rig = new Rig([list(9000, objects), watch({ afterMs: 1000 }, [deleted(pod('p1400', 9001))])])
+  await rig.full()
+  const late = rig.informer.deltas(rig.stop.signal)
+  await rig.clock.advance(1000)
+  assert.equal(late.inStep, false)
+  assert.equal(late.take().length, 1000)
+  assert.deepEqual(rig.reader.take(), [])
+  assert.equal(rig.informer.indexer.size, 1500)
+  assert.equal(late.take().length, 501)
+  assert.deepEqual(rig.reader.take().map(inShort), ['Deleted p1400@9001'])
+  assert.deepEqual(late.take().map(inShort), ['Deleted p1400@9001'])
+})
+
+test('a reader that waits goes on as soon as the slowest has taken its batch', async () => {
+  await using rig = new Rig([list(10, [a3]), watch([added(b4)])])
+  const slow = rig.informer.deltas(rig.stop.signal)
+  await rig.clock.advance(0)
+  rig.reader.take()
+  let isReady = false
+  const ready = rig.reader.ready(rig.stop.signal).then(() => {
+    isReady = true
+  })
+  await rig.clock.advance(0)
+  assert.equal(isReady, false)
+  slow.take()
+  await ready
+  assert.deepEqual(rig.reader.take().map(inShort), ['Added shop/b@4'])
+})
+
 test('without readers deltas are applied all the same; a reader that leaves with a full queue frees it', async () => {
   const chunks = Array.from({ length: 20 }, (_, n) => [added(pod(`p${n}`, 11 + n))])
   await using rig = new Rig([list(10, []), watch(...chunks)], { queueEntries: 2 })

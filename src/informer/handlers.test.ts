@@ -339,16 +339,57 @@ test('C56 resync periods: at least a second; the shortest asked before the start
   const clock = new ManualClock()
   const informer = new Informer(new ScriptedListWatch([list(10, [a3]), watch()], clock), { scope: 'whole', clock })
   const stop = new AbortController()
-  const counts = { fast: 0, slow: 0, late: 0, never: 0 }
+  const counts = { shortest: 0, longer: 0, late: 0, never: 0 }
   const counting = (name: keyof typeof counts): Handler => ({ onUpdate: () => counts[name]++ })
-  informer.addEventHandler(counting('fast'), { resyncPeriod: 10 })
-  informer.addEventHandler(counting('slow'), { resyncPeriod: 5000 })
+  informer.addEventHandler(counting('shortest'), { resyncPeriod: 10 })
+  informer.addEventHandler(counting('longer'), { resyncPeriod: 5000 })
   informer.addEventHandler(counting('never'))
   informer.start(stop.signal)
   informer.addEventHandler(counting('late'), { resyncPeriod: 1 })
   await clock.advance(10_000)
-  assert.deepEqual(counts, { fast: 10, slow: 2, late: 10, never: 0 })
+  assert.deepEqual(counts, { shortest: 10, longer: 2, late: 10, never: 0 })
   stop.abort()
   await informer.stopped()
   assert.equal(clock.pending, 0)
+})
+
+test('C56 a later handler that asks for a shorter period gets the shortest asked for before the start', async () => {
+  const clock = new ManualClock()
+  const informer = new Informer(new ScriptedListWatch([list(10, [a3]), watch()], clock), { scope: 'whole', clock })
+  const stop = new AbortController()
+  informer.addEventHandler({}, { resyncPeriod: 5000 })
+  informer.start(stop.signal)
+  let updates = 0
+  informer.addEventHandler({ onUpdate: () => updates++ }, { resyncPeriod: 2000 })
+  await clock.advance(10_000)
+  assert.equal(updates, 2)
+  stop.abort()
+  await informer.stopped()
+})
+
+test('P7 a handler that falls behind holds up its informer, gets everything, and no resync before its time', async () => {
+  const objects = Array.from({ length: 12_000 }, (_, n) => pod(`p${n}`, n + 1))
+  await using rig = handled(list(90_000, objects), watch([added(pod('new', 90_001))]))
+  const gate = Promise.withResolvers<void>()
+  const told = new Set<string>()
+  let resynced = 0
+  rig.informer.addEventHandler(
+    {
+      async onAdd({ metadata }) {
+        await gate.promise
+        told.add(metadata.name)
+      },
+      onUpdate(_previous, { metadata }) {
+        assert.ok(told.has(metadata.name), `${metadata.name} was updated before it was added`)
+        resynced++
+      },
+    },
+    { resyncPeriod: 1000 },
+  )
+  await rig.clock.advance(1000)
+  assert.equal(rig.informer.hasSynced, false)
+  gate.resolve()
+  while (resynced === 0) await rig.clock.advance(0)
+  assert.equal(told.size, 12_001)
+  assert.deepEqual(rig.failures, [])
 })

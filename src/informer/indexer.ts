@@ -39,7 +39,7 @@ export const byNamespace: IndexFunction<KubeObject> = ({ metadata }) => (metadat
 /** The writable side of an `Indexer`. */
 export class Store<T extends KubeObject> implements Indexer<T> {
   // key -> object; and per index: value -> keys
-  readonly #objects = new Map<ObjectKey, T>()
+  #objects = new Map<ObjectKey, T>()
   readonly #indices = new Map<string, Index<T>>()
   readonly #onFault: IndexFault
   resourceVersion: ResourceVersion | undefined
@@ -75,6 +75,24 @@ export class Store<T extends KubeObject> implements Indexer<T> {
     if (!previous) return
     this.#objects.delete(key)
     for (const [name, index] of this.#indices) this.#move(name, index, key, previous, undefined)
+  }
+
+  /** An empty store to collect a list in; with the indices of this one if it is empty itself, to be adopted. */
+  blank(): Store<T> {
+    const blank = new Store<T>(this.#onFault)
+    if (this.size > 0) return blank
+    for (const [name, { valuesOf }] of this.#indices) blank.#indices.set(name, { valuesOf, keys: new Map() })
+    return blank
+  }
+
+  /** Takes over all that `collected` holds: at once, however much it is. This store must be empty, and that one unused. */
+  adopt(collected: Store<T>): void {
+    this.#objects = collected.#objects
+    for (const [name, index] of this.#indices) {
+      const ready = collected.#indices.get(name)
+      if (ready) this.#indices.set(name, ready)
+      else for (const [key, object] of this.#objects) this.#move(name, index, key, undefined, object)
+    }
   }
 
   addIndexers(byName: Readonly<Record<string, IndexFunction<T>>>): void {

@@ -90,6 +90,7 @@ export class Informer<T extends KubeObject = KubeObject> {
       maxEntries: options.queueEntries ?? informerDefaults.queueEntries,
       maxBytes: options.queueBytes ?? informerDefaults.queueBytes,
       admit: (object) => this.#admit(object),
+      blank: () => this.#store.blank(),
       clock,
       changed: this.#changed,
     })

@@ -291,6 +291,19 @@ test('C16 C18 F07 Expired and too large, from a list: asked again at once, once;
   }
 })
 
+test('a list that has expired is asked again at once, each time anew after a whole list', async () => {
+  await using rig = new Rig([
+    listFails('expired'),
+    list(10, []),
+    watchFails('expired'),
+    listFails('expired'),
+    list(20, []),
+    watch(),
+  ])
+  await rig.clock.advance(1200)
+  assert.deepEqual(rig.api.asked, ['list', 'list', 'watch 10', 'list', 'list', 'watch 20'])
+})
+
 test('C17 C34 F03 page 2 has expired: the list begins at page 1 again, and is one list', async () => {
   await using rig = new Rig([
     list(10, [a3, b4], 'c'),
