@@ -93,6 +93,7 @@ test('cut at every byte, and byte by byte, a page is the same page', () => {
   ]
   const text = JSON.stringify({
     items2: [{ a: 1 }],
+    'z"items': [{ b: 2 }],
     metadata: { resourceVersion: '10', x: { items: [{}] } },
     items: objects,
     kind: 'PodList',
