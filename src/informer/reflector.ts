@@ -2,16 +2,17 @@
  * Reads one stream of an API server: LIST, then WATCH from there, for ever.
  *
  * All that is known of the stream is one `State`, and `step` is the only transition: start reading there. A fault never
- * ends the stream. It is an item (`Failed`), and the state that cures it. `reflect` unfolds `step` into an async
+ * ends the stream: it is an item (`Failed`), and the state that cures it (cure.ts). `reflect` unfolds `step` into an async
  * generator and waits between attempts.
  */
-import { KubeError, type KubeErrorCode } from '../kube/errors.ts'
+import { KubeError } from '../kube/errors.ts'
 import type { Frame, Frames, ListPage, ListWatch } from '../kube/list-watch.ts'
 import { compareResourceVersions, type KubeObject, type ResourceVersion } from '../kube/object.ts'
 import { abortable, sleep } from '../lib/abort.ts'
 import { assertNever } from '../lib/assert-never.ts'
 import type { BackoffOptions, Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
+import { cure } from './cure.ts'
 import type { StreamObserver } from './observer.ts'
 import { Pace } from './pace.ts'
 import type { InitCause, Item } from './watch-event.ts'
@@ -42,7 +43,7 @@ export type State<T extends KubeObject> =
       readonly framesSeen: number
     } & Position)
 
-interface Position {
+export interface Position {
   /** Of the last list, frame or bookmark. */
   readonly resourceVersion: ResourceVersion
   /** Where an unusable frame was met. Met again at the same place, only a list leads past it. */
@@ -239,80 +240,6 @@ async function closed<T extends KubeObject>(
   observer.watchEnded('short')
   const error = new KubeError('reset', 'the server closed the watch within a second, without a frame')
   return [[{ type: 'Failed', error }], { type: 'Empty', cause: 'short-watch', last: resourceVersion }]
-}
-
-/** Where to go on after a failed call or watch. */
-function cure<T extends KubeObject>(state: State<T>, code: KubeErrorCode): State<T> {
-  switch (state.type) {
-    case 'Empty':
-    case 'Lost':
-      return state
-    case 'Paging':
-      return samePageAgain.has(code) ? state : { type: 'Empty', cause: state.cause, last: state.last }
-    case 'Listed':
-      return cureWatch(state, watchCures[code].start, code)
-    case 'Watching':
-      return cureWatch(state, watchCures[code].open, code)
-    default:
-      return assertNever(state)
-  }
-}
-
-/** Faults of the way or of the moment. After any other, the list starts again at page 1: it has one version. */
-const samePageAgain: ReadonlySet<KubeErrorCode> = new Set([
-  'refused',
-  'reset',
-  'idle',
-  'throttled',
-  'unavailable',
-  'server',
-  'unauthorized',
-  'forbidden',
-])
-
-/**
- * `again`: the same watch. `check`: the same, once the server has proven that its versions have not gone back.
- * `relist`: the watch cannot go on from here. `skip`: the same watch once more, then a list.
- */
-type Cure = 'again' | 'check' | 'relist' | 'skip'
-
-/** By code: after a watch that could not be opened, and after one that broke. */
-const watchCures = {
-  refused: { start: 'check', open: 'check' },
-  reset: { start: 'check', open: 'check' },
-  idle: { start: 'check', open: 'check' },
-  throttled: { start: 'again', open: 'again' },
-  unavailable: { start: 'check', open: 'check' },
-  // in an open watch: StoreReadError, an object that the server cannot decode. Only a list gets past it
-  server: { start: 'check', open: 'relist' },
-  expired: { start: 'relist', open: 'relist' },
-  'too-large-resource-version': { start: 'again', open: 'again' },
-  unauthorized: { start: 'again', open: 'again' },
-  forbidden: { start: 'again', open: 'again' },
-  'not-found': { start: 'again', open: 'again' },
-  rejected: { start: 'again', open: 'relist' },
-  unusable: { start: 'skip', open: 'skip' },
-} as const satisfies Record<KubeErrorCode, { readonly start: Cure; readonly open: Cure }>
-
-function cureWatch<T extends KubeObject>(
-  { resourceVersion, unusableAfter }: Position,
-  cure: Cure,
-  code: KubeErrorCode,
-): State<T> {
-  switch (cure) {
-    case 'again':
-      return { type: 'Listed', resourceVersion, unusableAfter }
-    case 'check':
-      return { type: 'Lost', resourceVersion, unusableAfter }
-    case 'relist':
-      return { type: 'Empty', cause: code === 'expired' ? 'expired' : 'server-error', last: resourceVersion }
-    case 'skip':
-      return unusableAfter === resourceVersion
-        ? { type: 'Empty', cause: 'unusable', last: resourceVersion }
-        : { type: 'Listed', resourceVersion, unusableAfter: resourceVersion }
-    default:
-      return assertNever(cure)
-  }
 }
 
 function asKubeError(error: unknown): KubeError {
