@@ -26,3 +26,13 @@ export function objectsAt(parent: JsonObject, member: string): readonly JsonObje
 export function without(object: JsonObject, ...members: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([member]) => !members.includes(member)))
 }
+
+/** The object or array, or undefined if it is empty; anything else as it is. */
+export function filled(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0 ? undefined : value
+}
+
+/** As it is after a way over the wire: members that are undefined are gone, and nothing is shared with the original. */
+export function overTheWire(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value))
+}

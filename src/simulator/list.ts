@@ -107,7 +107,8 @@ export function* listText(
 ): Generator<string> {
   const metadata = {
     resourceVersion: String(revision),
-    ...(token ? { continue: token } : {}),
+    // Lists of custom resources have the member even when it is empty
+    ...(token || form.namesContinue ? { continue: token } : {}),
     ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
   }
   let text = `{"kind":"${form.listKind}","apiVersion":"${form.listApiVersion}","metadata":${JSON.stringify(metadata)},"items":[`

@@ -1,13 +1,27 @@
-import { isDeepStrictEqual } from 'node:util'
+import { apiVersionOf } from '../kube/object.ts'
 import type { Clock } from '../lib/clock.ts'
-import { isObject, type JsonObject, objectAt, stringAt, without } from './json.ts'
+import { type JsonObject, objectAt, stringAt, without } from './json.ts'
 import { managedFields } from './managed-fields.ts'
+import {
+  accepted,
+  checkName,
+  completed,
+  graceOf,
+  isCrd,
+  isHeld,
+  isNamespace,
+  isSame,
+  merged,
+  specChanged,
+  stamped,
+} from './object-rules.ts'
 import { applyPatch, type PatchType } from './patch.ts'
 import type { SeededRandom } from './random.ts'
 import { establishedStatus, type Registry, tableOf } from './registry.ts'
 import type { Definition } from './resources.ts'
-import { alreadyExists, badRequest, conflict, forbidden, internalError, invalid, notFound } from './status.ts'
+import { alreadyExists, badRequest, conflict, forbidden, internalError, notFound } from './status.ts'
 import type { Store } from './store.ts'
+import { keyOf, objectOf, versionOf } from './stored-object.ts'
 import type { Version } from './table.ts'
 
 /** Which object of which resource. `namespace` is empty for a cluster-scoped one. */
@@ -37,11 +51,8 @@ export interface Deletion {
 }
 
 const OBJECT_MODIFIED = 'the object has been modified; please apply your changes to the latest version and try again'
-const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
-const NAME_RULE =
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and " +
-  "end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
-  "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+/** How often a generated name is tried again when it is taken; the last is used as it is. */
+const NAME_ATTEMPTS = 8
 /** Time between the deletion of a namespace and the end of its content. */
 const NAMESPACE_CLEANUP_MS = 1_000
 
@@ -70,13 +81,12 @@ export class Objects {
   }
 
   create(definition: Definition, namespace: string, input: unknown, { manager }: WriteOptions): Version {
-    const object = this.#accept(definition, namespace, input)
+    const object = accepted(definition, namespace, input)
     const metadata = objectAt(object, 'metadata')
     if (metadata.resourceVersion) throw internalError('resourceVersion should not be set on objects to be created')
-    const name = this.#nameOf(definition, metadata)
+    const name = this.#nameFor(definition, namespace, metadata)
     this.#requireNamespace(definition, namespace, name)
-    const key = keyOf(namespace, name)
-    if (this.#store.table(tableOf(definition)).get(key)) throw alreadyExists(definition, name)
+    if (this.#taken(definition, namespace, name)) throw alreadyExists(definition, name)
     const time = this.#time()
     const body = completed(definition, definition.status ? without(object, 'status') : object, name)
     const created: JsonObject = {
@@ -94,7 +104,7 @@ export class Objects {
       },
     }
     if (isCrd(definition)) created.status = establishedStatus(created, time)
-    const writer = { manager, apiVersion: apiVersion(definition), subresource: '', time } as const
+    const writer = { manager, apiVersion: apiVersionOf(definition), subresource: '', time } as const
     const version = this.#write(
       'ADDED',
       definition,
@@ -107,7 +117,7 @@ export class Objects {
   /** Replaces the object, or with subresource `status` its status. */
   replace(target: Target, input: unknown, options: WriteOptions): Version {
     const { definition, namespace, name } = target
-    const object = this.#accept(definition, namespace, input)
+    const object = accepted(definition, namespace, input)
     const metadata = objectAt(object, 'metadata')
     if (metadata.name !== undefined && metadata.name !== name) {
       throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
@@ -118,7 +128,7 @@ export class Objects {
   patch(target: Target, patch: unknown, type: PatchType, options: WriteOptions): Version {
     const version = this.get(target)
     const patched = applyPatch(objectOf(target.definition, version), patch, type)
-    return this.#update(version, target.definition, this.#accept(target.definition, target.namespace, patched), options)
+    return this.#update(version, target.definition, accepted(target.definition, target.namespace, patched), options)
   }
 
   delete(target: Target, options: DeleteOptions): Deletion {
@@ -168,10 +178,10 @@ export class Objects {
       throw conflict(definition, version.name, OBJECT_MODIFIED)
     }
     const object = merged(definition, old, input, subresource)
-    if (isDeepStrictEqual(comparable(old), comparable(object))) return version
+    if (isSame(old, object)) return version
     const time = this.#time()
     const generation = specChanged(definition, old, object) ? Number(before.generation) + 1 : before.generation
-    const writer = { manager, apiVersion: apiVersion(definition), subresource, time }
+    const writer = { manager, apiVersion: apiVersionOf(definition), subresource, time }
     const next = stamped(
       { ...object, metadata: { ...objectAt(object, 'metadata'), generation } },
       managedFields(old, object, writer),
@@ -179,7 +189,7 @@ export class Objects {
     if (before.deletionTimestamp !== undefined && isHeld(before) && !isHeld(objectAt(next, 'metadata'))) {
       // What is reported as deleted is the last state that was stored, with its finalizers
       this.#remove(definition, version)
-      return this.#version(definition, next, version.revision)
+      return versionOf(definition, next, version.revision)
     }
     const written = this.#write('MODIFIED', definition, next)
     if (isCrd(definition)) this.#registry.install(next)
@@ -217,8 +227,7 @@ export class Objects {
     if (!definition) return
     const version = this.#store.table(tableOf(definition)).get(name)
     if (version?.fields['status.phase'] !== 'Terminating') return
-    for (const [, table] of this.#store.tables)
-      for (const { namespace } of table.versions()) if (namespace === name) return
+    for (const [, table] of this.#store.tables) if (table.countIn(name) > 0) return
     this.#remove(definition, version)
   }
 
@@ -234,66 +243,32 @@ export class Objects {
   #remove(definition: Definition, last: Version): Version {
     const table = this.#store.table(tableOf(definition))
     const revision = this.#store.nextRevision()
-    const version = this.#version(definition, objectOf(definition, last), revision)
+    const version = versionOf(definition, objectOf(definition, last), revision)
     table.apply({ type: 'DELETED', version, previous: table.get(last.key) })
-    if (last.namespace) this.#finishNamespaceOf(last.namespace)
+    if (last.namespace) this.#finishNamespace(last.namespace)
     return version
-  }
-
-  #finishNamespaceOf(name: string): void {
-    const namespace = this.#store.table('namespaces').get(name)
-    if (namespace?.fields['status.phase'] === 'Terminating') this.#finishNamespace(name)
   }
 
   #write(type: 'ADDED' | 'MODIFIED', definition: Definition, object: JsonObject): Version {
     const table = this.#store.table(tableOf(definition))
-    const version = this.#version(definition, object, this.#store.nextRevision())
+    const version = versionOf(definition, object, this.#store.nextRevision())
     table.apply({ type, version, previous: table.get(version.key) })
     return version
   }
 
-  #version(definition: Definition, object: JsonObject, revision: bigint): Version {
-    const metadata = orderedMetadata(objectAt(object, 'metadata'), String(revision))
-    const { apiVersion: _, kind: __, metadata: ___, ...rest } = object
-    const namespace = stringAt(metadata, 'namespace') ?? ''
-    const name = stringAt(metadata, 'name') ?? ''
-    return {
-      key: keyOf(namespace, name),
-      namespace,
-      name,
-      revision,
-      labels: objectAt(metadata, 'labels') as Record<string, string>,
-      fields: Object.fromEntries(definition.fields.map((path) => [path, valueAt(object, path)])),
-      body: JSON.stringify({ metadata, ...rest }).slice(1),
+  #nameFor(definition: Definition, namespace: string, metadata: JsonObject): string {
+    const prefix = stringAt(metadata, 'generateName')
+    let name = stringAt(metadata, 'name') ?? ''
+    for (let attempt = 0; name === '' && prefix && attempt < NAME_ATTEMPTS; attempt++) {
+      const candidate = `${prefix}${this.#random.nameSuffix()}`
+      if (attempt === NAME_ATTEMPTS - 1 || !this.#taken(definition, namespace, candidate)) name = candidate
     }
-  }
-
-  /** The input as an object of this resource in this namespace, or a 400. */
-  #accept(definition: Definition, namespace: string, input: unknown): JsonObject {
-    if (!isObject(input)) throw badRequest(`the object provided is unrecognized (must be of type ${definition.kind})`)
-    const [kind, version] = [input.kind, input.apiVersion]
-    if (
-      (kind !== undefined && kind !== definition.kind) ||
-      (version !== undefined && version !== apiVersion(definition))
-    ) {
-      throw badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${definition.kind}`)
-    }
-    const metadata = objectAt(input, 'metadata')
-    if (definition.namespaced && metadata.namespace !== undefined && metadata.namespace !== namespace) {
-      throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
-    }
-    return { ...input, metadata: without(metadata, 'selfLink') }
-  }
-
-  #nameOf(definition: Definition, metadata: JsonObject): string {
-    const generateName = stringAt(metadata, 'generateName')
-    const name = stringAt(metadata, 'name') ?? (generateName ? `${generateName}${this.#random.nameSuffix()}` : '')
-    const problem = (reason: 'FieldValueRequired' | 'FieldValueInvalid', message: string) =>
-      invalid(definition.kind, definition.group, name, [{ reason, field: 'metadata.name', message }])
-    if (!name) throw problem('FieldValueRequired', 'Required value: name or generateName is required')
-    if (!NAME.test(name) || name.length > 253)
-      throw problem('FieldValueInvalid', `Invalid value: ${JSON.stringify(name)}: ${NAME_RULE}`)
+    checkName(definition, name)
     return name
+  }
+
+  #taken(definition: Definition, namespace: string, name: string): boolean {
+    return this.#store.table(tableOf(definition)).get(keyOf(namespace, name)) !== undefined
   }
 
   #requireNamespace(definition: Definition, namespace: string, name: string): void {
@@ -315,139 +290,4 @@ export class Objects {
     const at = new Date(this.#clock.now().getTime() + laterMs)
     return `${at.toISOString().slice(0, 19)}Z`
   }
-}
-
-/** The whole object as JSON text, in the version that `definition` serves. */
-export function textOf(definition: Definition, version: Version): string {
-  return `{"kind":"${definition.kind}","apiVersion":"${apiVersion(definition)}",${version.body}`
-}
-
-/** A copy of the object that may be changed. */
-export function objectOf(definition: Definition, version: Version): JsonObject {
-  return JSON.parse(textOf(definition, version)) as JsonObject
-}
-
-export function keyOf(namespace: string, name: string): string {
-  return namespace ? `${namespace}/${name}` : name
-}
-
-function apiVersion({ group, version }: Definition): string {
-  return group ? `${group}/${version}` : version
-}
-
-function completed(definition: Definition, object: JsonObject, name: string): JsonObject {
-  const complete = definition.complete ? definition.complete(object) : object
-  if (isNamespace(definition)) return withLabel(complete, 'kubernetes.io/metadata.name', name)
-  if (definition.kind === 'Secret' && isObject(object.stringData)) return encodedSecret(complete, object.stringData)
-  return complete
-}
-
-function withLabel(object: JsonObject, label: string, value: string): JsonObject {
-  const metadata = objectAt(object, 'metadata')
-  return { ...object, metadata: { ...metadata, labels: { ...objectAt(metadata, 'labels'), [label]: value } } }
-}
-
-/** `stringData` is for writing only: the server keeps it as base64 in `data`. */
-function encodedSecret(secret: JsonObject, plain: JsonObject): JsonObject {
-  const encoded = Object.entries(plain).map(([key, value]) => [key, Buffer.from(String(value)).toString('base64')])
-  return { ...without(secret, 'stringData'), data: { ...objectAt(secret, 'data'), ...Object.fromEntries(encoded) } }
-}
-
-/** What a write through this door may change of the old object. */
-function merged(definition: Definition, old: JsonObject, input: JsonObject, subresource: '' | 'status'): JsonObject {
-  const [before, wanted] = [objectAt(old, 'metadata'), objectAt(input, 'metadata')]
-  const metadata = {
-    ...wanted,
-    name: before.name,
-    namespace: before.namespace,
-    uid: before.uid,
-    generation: before.generation,
-    creationTimestamp: before.creationTimestamp,
-    deletionTimestamp: before.deletionTimestamp,
-    deletionGracePeriodSeconds: before.deletionGracePeriodSeconds,
-  }
-  if (subresource === 'status') {
-    const kept = definition.builtIn ? { ...metadata, ownerReferences: before.ownerReferences } : before
-    return { ...old, metadata: kept, status: input.status }
-  }
-  const stringData = definition.kind === 'Secret' ? input.stringData : undefined
-  const object = { ...(isObject(stringData) ? encodedSecret(input, stringData) : input), metadata }
-  return definition.status ? { ...object, status: old.status } : object
-}
-
-/** What makes two versions differ: everything but what the server itself stamps on each write. */
-function comparable(object: JsonObject): unknown {
-  const { apiVersion: _, kind: __, ...rest } = object
-  return JSON.parse(
-    JSON.stringify({ ...rest, metadata: without(objectAt(object, 'metadata'), 'resourceVersion', 'managedFields') }),
-  )
-}
-
-function specChanged(definition: Definition, old: JsonObject, object: JsonObject): boolean {
-  switch (definition.generation) {
-    case 'none':
-      return false
-    case 'spec':
-      return !isDeepStrictEqual(old.spec, object.spec)
-    case 'all':
-      return !isDeepStrictEqual(
-        { ...without(old, 'metadata', 'kind', 'apiVersion') },
-        { ...without(object, 'metadata', 'kind', 'apiVersion') },
-      )
-  }
-}
-
-function stamped(object: JsonObject, fields: readonly JsonObject[]): JsonObject {
-  const metadata = objectAt(object, 'metadata')
-  return { ...object, metadata: { ...metadata, managedFields: fields.length > 0 ? fields : undefined } }
-}
-
-/** The members in the order in which the server writes them; empty ones are left out. */
-function orderedMetadata(metadata: JsonObject, resourceVersion: string): JsonObject {
-  return {
-    name: metadata.name,
-    generateName: metadata.generateName,
-    namespace: metadata.namespace,
-    uid: metadata.uid,
-    resourceVersion,
-    generation: metadata.generation,
-    creationTimestamp: metadata.creationTimestamp,
-    deletionTimestamp: metadata.deletionTimestamp,
-    deletionGracePeriodSeconds: metadata.deletionGracePeriodSeconds,
-    labels: filled(metadata.labels),
-    annotations: filled(metadata.annotations),
-    ownerReferences: filled(metadata.ownerReferences),
-    finalizers: filled(metadata.finalizers),
-    managedFields: filled(metadata.managedFields),
-  }
-}
-
-function filled(value: unknown): unknown {
-  return typeof value === 'object' && value !== null && Object.keys(value).length > 0 ? value : undefined
-}
-
-function isHeld(metadata: JsonObject): boolean {
-  const finalizers = metadata.finalizers
-  return Array.isArray(finalizers) && finalizers.length > 0
-}
-
-function isNamespace(definition: Definition): boolean {
-  return definition.group === '' && definition.resource === 'namespaces'
-}
-
-function isCrd(definition: Definition): boolean {
-  return definition.group === 'apiextensions.k8s.io' && definition.resource === 'customresourcedefinitions'
-}
-
-/** Pods that run on a node end gracefully, if they say how long they take; everything else ends at once. */
-function graceOf(definition: Definition, object: JsonObject, { gracePeriodSeconds }: DeleteOptions): number {
-  const spec = objectAt(object, 'spec')
-  if (definition.kind !== 'Pod' || !spec.nodeName) return 0
-  return gracePeriodSeconds ?? Number(spec.terminationGracePeriodSeconds ?? 0)
-}
-
-function valueAt(object: JsonObject, path: string): string {
-  let value: unknown = object
-  for (const step of path.split('.')) value = isObject(value) ? value[step] : undefined
-  return value === undefined ? '' : String(value)
 }

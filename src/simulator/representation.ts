@@ -1,7 +1,7 @@
 import { type JsonObject, objectAt } from './json.ts'
-import { objectOf, textOf } from './objects.ts'
 import type { Definition } from './resources.ts'
 import { notAcceptable } from './status.ts'
+import { objectOf, textOf } from './stored-object.ts'
 import type { Version } from './table.ts'
 
 /** How objects are shown to one client. */
@@ -13,6 +13,7 @@ export interface Representation {
   /** Of the list around the items. */
   readonly listKind: string
   readonly listApiVersion: string
+  readonly namesContinue: boolean
   readonly kind: string
   readonly apiVersion: string
 }
@@ -48,6 +49,7 @@ function full(definition: Definition): Representation {
   return {
     whole,
     item: definition.builtIn ? ({ body }) => `{${body}` : whole,
+    namesContinue: !definition.builtIn,
     kind,
     apiVersion,
     listKind: `${kind}List`,
@@ -62,5 +64,13 @@ function metadataOnly(definition: Definition): Representation {
     const partial: JsonObject = { kind, apiVersion, metadata: objectAt(objectOf(definition, version), 'metadata') }
     return JSON.stringify(partial)
   }
-  return { whole, item: whole, kind, apiVersion, listKind: `${kind}List`, listApiVersion: apiVersion }
+  return {
+    whole,
+    item: whole,
+    namesContinue: false,
+    kind,
+    apiVersion,
+    listKind: `${kind}List`,
+    listApiVersion: apiVersion,
+  }
 }

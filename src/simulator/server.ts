@@ -6,27 +6,20 @@ import type { Clock } from '../lib/clock.ts'
 import { authenticate, authorize, type Users } from './access.ts'
 import { AGGREGATED, discovery, wantsAggregated } from './discovery.ts'
 import type { Faults } from './faults.ts'
-import { isObject, type JsonObject, objectAt, stringAt } from './json.ts'
+import { type JsonObject, objectAt, stringAt } from './json.ts'
 import { listText, page } from './list.ts'
 import { type ListOptions, listOptions } from './list-options.ts'
-import type { DeleteOptions, Objects, Target, WriteOptions } from './objects.ts'
-import { objectOf } from './objects.ts'
-import type { PatchType } from './patch.ts'
+import type { Objects, Target } from './objects.ts'
 import type { SeededRandom } from './random.ts'
 import { type Registry, tableOf } from './registry.ts'
 import { documentReply, failureReply, jsonReply, noReply, pathNotFound, type Reply, send, textReply } from './reply.ts'
 import { negotiate } from './representation.ts'
 import { type RequestInfo, type ResourceRequest, requestInfo } from './request.ts'
+import { deleteOptions, parseBody, parsePatch, patchType, writeOptions } from './request-body.ts'
 import type { Definition } from './resources.ts'
-import {
-  badRequest,
-  methodNotAllowed,
-  StatusError,
-  tooLargeResourceVersion,
-  unknownResource,
-  unsupportedMediaType,
-} from './status.ts'
+import { methodNotAllowed, StatusError, tooLargeResourceVersion, unknownResource } from './status.ts'
 import type { Store } from './store.ts'
+import { objectOf } from './stored-object.ts'
 import type { Version } from './table.ts'
 import { Watch } from './watch.ts'
 
@@ -42,11 +35,6 @@ export interface Backend {
   readonly bookmarkIntervalMs: number
 }
 
-const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
-  'application/merge-patch+json': 'merge',
-  'application/strategic-merge-patch+json': 'strategic',
-  'application/json-patch+json': 'json',
-}
 /** How long a read at a version that is not reached yet waits for it. */
 const FRESHNESS_MS = 3_000
 /** A watch without `timeoutSeconds` lasts 30 to 60 minutes. */
@@ -202,8 +190,7 @@ export class ApiServer implements AsyncDisposable {
       case 'update':
         return jsonReply(200, form.whole(objects.replace(target, parseBody(body, request, definition), options)))
       case 'patch': {
-        const type = PATCH_TYPES[mediaType(request)]
-        if (!type || (type === 'strategic' && !definition.builtIn)) throw unsupportedMediaType()
+        const type = patchType(request, definition)
         return jsonReply(200, form.whole(objects.patch(target, parsePatch(body), type, options)))
       }
       case 'delete': {
@@ -278,60 +265,4 @@ function deleted(definition: Definition, version: Version): JsonObject {
   const { group, resource: kind } = definition
   const details = { name: version.name, ...(group ? { group } : {}), kind, uid }
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }
-}
-
-function writeOptions({ query, subresource }: ResourceRequest, { headers }: IncomingMessage): WriteOptions {
-  const program = (headers['user-agent'] ?? 'unknown').split('/')[0] ?? 'unknown'
-  return { manager: query.get('fieldManager') ?? program, subresource: subresource === 'status' ? 'status' : '' }
-}
-
-function deleteOptions(body: string, { query }: ResourceRequest): DeleteOptions {
-  const options = body === '' ? {} : parseJson(body)
-  const preconditions = objectAt(options, 'preconditions')
-  const uid = stringAt(preconditions, 'uid')
-  const resourceVersion = stringAt(preconditions, 'resourceVersion')
-  const grace = query.get('gracePeriodSeconds') ?? options.gracePeriodSeconds
-  return {
-    ...(uid === undefined ? {} : { uid }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    ...(grace === undefined || grace === null ? {} : { gracePeriodSeconds: Number(grace) }),
-  }
-}
-
-function mediaType({ headers }: IncomingMessage): string {
-  return (headers['content-type'] ?? 'application/json').split(';')[0]?.trim() ?? ''
-}
-
-function parseBody(body: string, request: IncomingMessage, { kind }: Definition): JsonObject {
-  if (mediaType(request) !== 'application/json') {
-    throw unsupportedMediaType(
-      'the body of the request was in an unknown format - accepted media types include: application/json',
-    )
-  }
-  try {
-    return parseJson(body)
-  } catch {
-    throw badRequest(
-      `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error`,
-    )
-  }
-}
-
-function parsePatch(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch {
-    throw badRequest('error decoding patch: unexpected end of JSON input')
-  }
-}
-
-function parseJson(body: string): JsonObject {
-  let value: unknown
-  try {
-    value = JSON.parse(body)
-  } catch {
-    throw badRequest('the body of the request is not JSON')
-  }
-  if (!isObject(value)) throw badRequest('the body of the request is not an object')
-  return value
 }

@@ -2,14 +2,15 @@ import { type KubeObject, resourceName } from '../kube/object.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { User } from './access.ts'
 import { type CallMatch, Faults, matches } from './faults.ts'
-import type { JsonObject } from './json.ts'
-import { type DeleteOptions, Objects, objectOf, type Target } from './objects.ts'
+import { type JsonObject, overTheWire } from './json.ts'
+import { type DeleteOptions, Objects, type Target } from './objects.ts'
 import type { PatchType } from './patch.ts'
 import { SeededRandom } from './random.ts'
 import { Registry, tableOf } from './registry.ts'
 import type { Definition } from './resources.ts'
 import { ApiServer } from './server.ts'
 import { Store } from './store.ts'
+import { objectOf } from './stored-object.ts'
 import type { Version } from './table.ts'
 import type { Watch } from './watch.ts'
 
@@ -123,7 +124,10 @@ export class Simulator implements AsyncDisposable {
   create(object: ObjectInput, { manager = 'simulator' }: WriteAs = {}): KubeObject {
     const definition = this.#definition(object)
     const { namespace = '' } = object.metadata
-    return toObject(definition, this.#objects.create(definition, namespace, object, { manager, subresource: '' }))
+    return toObject(
+      definition,
+      this.#objects.create(definition, namespace, overTheWire(object), { manager, subresource: '' }),
+    )
   }
 
   get(reference: ObjectReference): KubeObject {
@@ -143,7 +147,7 @@ export class Simulator implements AsyncDisposable {
     { manager = 'simulator' }: WriteAs = {},
   ): KubeObject {
     const target = this.#target(object)
-    return toObject(target.definition, this.#objects.replace(target, object, { manager, subresource: '' }))
+    return toObject(target.definition, this.#objects.replace(target, overTheWire(object), { manager, subresource: '' }))
   }
 
   /** Merges `status` into the object's status (RFC 7386). */
@@ -151,14 +155,17 @@ export class Simulator implements AsyncDisposable {
     const target = this.#target(reference)
     return toObject(
       target.definition,
-      this.#objects.patch(target, { status }, 'merge', { manager, subresource: 'status' }),
+      this.#objects.patch(target, overTheWire({ status }), 'merge', { manager, subresource: 'status' }),
     )
   }
 
   patch(reference: ObjectReference, patch: unknown, options: WriteAs & { readonly type?: PatchType } = {}): KubeObject {
     const { manager = 'simulator', type = 'merge' } = options
     const target = this.#target(reference)
-    return toObject(target.definition, this.#objects.patch(target, patch, type, { manager, subresource: '' }))
+    return toObject(
+      target.definition,
+      this.#objects.patch(target, overTheWire(patch), type, { manager, subresource: '' }),
+    )
   }
 
   /** Returns the last state, or the state in which finalizers or a grace period hold it. */

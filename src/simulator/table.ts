@@ -37,6 +37,7 @@ export class Table {
   readonly #historyLength: number
   readonly #current = new Map<string, Version>()
   readonly #keys = new SortedKeys()
+  readonly #perNamespace = new Map<string, number>()
   readonly #snapshots = new Map<bigint, readonly Version[]>()
   readonly #listeners = new Set<() => void>()
   #events: TableEvent[] = []
@@ -75,19 +76,19 @@ export class Table {
     return this.#current.get(key)
   }
 
+  /** How many objects there are in this namespace. */
+  countIn(namespace: string): number {
+    return this.#perNamespace.get(namespace) ?? 0
+  }
+
   versions(): Iterable<Version> {
     return this.#current.values()
   }
 
   apply(event: TableEvent): void {
     const { version } = event
-    if (event.type === 'DELETED') {
-      this.#current.delete(version.key)
-      this.#keys.delete(version.key)
-    } else {
-      if (event.type === 'ADDED') this.#keys.add(version.key)
-      this.#current.set(version.key, version)
-    }
+    if (event.type === 'DELETED') this.#take(version)
+    else this.#put(version)
     this.#events.push(event)
     // Twice the length before cutting: each event is then moved once at most
     if (this.#events.length > 2 * this.#historyLength) this.#cut(this.#events.length - this.#historyLength)
@@ -153,11 +154,9 @@ export class Table {
     this.#events = this.#events.slice(0, this.sequenceAfter(revision) - this.#first)
     this.#current.clear()
     this.#keys.clear()
+    this.#perNamespace.clear()
     this.#snapshots.clear()
-    for (const version of versions) {
-      this.#current.set(version.key, version)
-      this.#keys.add(version.key)
-    }
+    for (const version of versions) this.#put(version)
     if (this.#watchFloor > revision) this.#watchFloor = revision
     return true
   }
@@ -166,6 +165,21 @@ export class Table {
   close(): void {
     this.#closed = true
     this.#notify()
+  }
+
+  #put(version: Version): void {
+    const { key, namespace } = version
+    if (!this.#current.has(key)) {
+      this.#keys.add(key)
+      this.#perNamespace.set(namespace, this.countIn(namespace) + 1)
+    }
+    this.#current.set(key, version)
+  }
+
+  #take({ key, namespace }: Version): void {
+    this.#current.delete(key)
+    this.#keys.delete(key)
+    this.#perNamespace.set(namespace, this.countIn(namespace) - 1)
   }
 
   #snapshotAt(revision: bigint): readonly Version[] {

@@ -3,11 +3,11 @@ import { finished } from 'node:stream/promises'
 import type { Clock } from '../lib/clock.ts'
 import { page } from './list.ts'
 import type { ListOptions } from './list-options.ts'
-import { objectOf } from './objects.ts'
 import type { Representation } from './representation.ts'
 import type { ResourceRequest } from './request.ts'
 import type { Definition } from './resources.ts'
 import { expired, type Failure, StatusError, statusObject } from './status.ts'
+import { objectOf } from './stored-object.ts'
 import type { Table, TableEvent, Version } from './table.ts'
 
 /** What a watch is about, and where its frames come from. */

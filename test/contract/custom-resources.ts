@@ -69,16 +69,19 @@ export const customResourceChecks: readonly Check[] = [
     const listed = async () => (await bench.api.get('/apis')).body.groups.some(({ name }: Json) => name === group)
     await eventually(listed, { what: `/apis lists ${group}` })
   }),
-  check('items of custom resources have kind and apiVersion, also inside a list', async (bench) => {
-    const { group, widgets } = await define(bench)
-    assert.equal((await bench.api.post(widgets, widget(group, 'a'))).status, 201)
-    const { body } = await bench.api.get(widgets)
-    assert.deepEqual([body.kind, body.apiVersion], ['WidgetList', `${group}/v1`])
-    assert.deepEqual(
-      [body.items[0].kind, body.items[0].apiVersion, body.items[0].metadata.name],
-      ['Widget', `${group}/v1`, 'a'],
-    )
-  }),
+  check(
+    'lists of custom resources have items with kind and apiVersion, and an empty continue token at the end',
+    async (bench) => {
+      const { group, widgets } = await define(bench)
+      assert.equal((await bench.api.post(widgets, widget(group, 'a'))).status, 201)
+      const { body } = await bench.api.get(widgets)
+      assert.deepEqual([body.kind, body.apiVersion, body.metadata.continue], ['WidgetList', `${group}/v1`, ''])
+      assert.deepEqual(
+        [body.items[0].kind, body.items[0].apiVersion, body.items[0].metadata.name],
+        ['Widget', `${group}/v1`, 'a'],
+      )
+    },
+  ),
   check('custom objects are watched like built-in ones', async (bench) => {
     const { api } = bench
     const { group, widgets } = await define(bench)
