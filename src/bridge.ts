@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { addAbortListener } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
+import { sinkTypes as builtIn } from '../sinks/index.ts'
 import { type Readiness, readinessOf } from './admin/readiness.ts'
 import { Informers, type Selection } from './bridge/informers.ts'
 import { Output } from './bridge/output.ts'
@@ -39,7 +40,8 @@ import type { Metrics } from './telemetry/metrics.ts'
 export interface BridgeParts {
   readonly config: BridgeConfig
   readonly api: ApiClient
-  readonly sinkTypes: SinkTypes
+  /** @default the built-in ones */
+  readonly sinkTypes?: SinkTypes
   readonly metrics: Metrics
   readonly logger: Logger
   /** For sinks that are about the process's standard output. */
@@ -87,7 +89,9 @@ export class Bridge {
     const key = redaction.key === 'none' ? undefined : await readKey(redaction.key.file)
     const redact = createRedaction({ paths, env: redaction.env, ...(key && { key }) })
     const types = [...new Set(sinks.map(({ options }) => options.type))]
-    const definitions = await Promise.all(types.map(async (type) => [type, await load(type, parts.sinkTypes)] as const))
+    const definitions = await Promise.all(
+      types.map(async (type) => [type, await load(type, parts.sinkTypes ?? builtIn)] as const),
+    )
     return new Bridge(parts, redact, new Map(definitions))
   }
 

@@ -27,7 +27,7 @@ const mayImport: Record<string, readonly string[]> = {
 /** Only their types may be imported: nothing of them runs there. */
 const typesOnly: Record<string, readonly string[]> = { route: ['informer', 'reconcile'], translate: ['reconcile'] }
 /** What objects are and what is noted beside them: every room speaks of objects. */
-const free = ['src/kube/object.ts', 'src/kube/taken.ts']
+const free = ['src/kube/object.ts', 'src/kube/taken.ts', 'package.json']
 /** What a room shows to others than those above. */
 const doors: Record<string, readonly string[]> = {
   sinks: ['src/delivery/sink.ts'],
@@ -50,8 +50,13 @@ interface Import {
   readonly typeOnly: boolean
 }
 
-const files = globSync(['src/**/*.ts', 'sinks/**/*.ts']).filter((file) => !file.endsWith('.test.ts'))
-const imports: readonly Import[] = files.flatMap((file) => {
+const all = globSync(['{src,sinks,scripts,test,examples,bench}/**/*.ts'])
+const importsOf = new Map(all.map((file) => [file, readImports(file)]))
+/** What runs in the product, or can be imported from it. Other files of src/ and sinks/ are there for tests. */
+const files = reachedFrom(['src/main.ts', 'src/events/index.ts', 'src/informer/index.ts', 'src/delivery/sink.ts'])
+const imports = files.flatMap((file) => importsOf.get(file) ?? [])
+
+function readImports(file: string): readonly Import[] {
   const text = readFileSync(file, 'utf8')
   const statements = text.matchAll(
     /^\s*(?:import|export)\s(?<what>[^'"]*?)from\s+'(?<path>[^']+)'|import\('(?<lazy>[^']+)'\)/gm,
@@ -61,7 +66,13 @@ const imports: readonly Import[] = files.flatMap((file) => {
     if (!path.startsWith('.')) return []
     return [{ from: file, to: normalize(join(dirname(file), path)), typeOnly: /^type\s/.test(groups?.what ?? '') }]
   })
-})
+}
+
+function reachedFrom(entries: readonly string[]): readonly string[] {
+  const reached = new Set(entries)
+  for (const file of reached) for (const { to } of importsOf.get(file) ?? []) if (to.endsWith('.ts')) reached.add(to)
+  return [...reached]
+}
 
 /** `src/kube/x.ts` is in room kube, `sinks/webhook/x.ts` in sinks, `src/bridge.ts` is a room of its own. */
 function roomOf(file: string): string {
@@ -71,6 +82,19 @@ function roomOf(file: string): string {
 
 test('the check sees the imports', () => {
   assert.ok(imports.length > 50, `only ${imports.length} imports found`)
+})
+
+test('every file is reached by the product, a test or a script', () => {
+  const entries = all.filter(
+    (file) => file.endsWith('.test.ts') || /^(?:scripts|bench|examples|test\/proofs)\//.test(file),
+  )
+  const reached = new Set([...files, ...reachedFrom(entries)])
+  // started as a process of its own
+  reached.add('test/testbed/guard.ts')
+  assert.deepEqual(
+    all.filter((file) => !reached.has(file)),
+    [],
+  )
 })
 
 test('every import is one that the table allows', () => {
@@ -97,7 +121,7 @@ test('a sink imports nothing of another sink', () => {
 })
 
 test('only main touches the process', () => {
-  const wrong = files.filter((file) => file !== 'src/main.ts' && /(?<![\w.'"#-])process\./.test(code(file)))
+  const wrong = files.filter((file) => file !== 'src/main.ts' && /(?<![\w.'"#/-])process\./.test(code(file)))
   assert.deepEqual(wrong, [])
 })
 

@@ -34,7 +34,7 @@ export function pretty({ attributes, data }: OutboundEvent, { colors }: { readon
   const line = [
     paint('dim', plain(time)),
     paint(style, plain(label).padEnd(8)),
-    plain(resource).padEnd(18),
+    plain(resource).padEnd(20),
     subject && paint('bold', plain(subject)),
     what && paint('dim', plain(what)),
     notes.length > 0 && paint('magenta', notes.join(' ')),

@@ -1,5 +1,4 @@
 import { styleText } from 'node:util'
-import { sinkTypes } from '../../sinks/index.ts'
 import { Bridge, type BridgeSummary } from '../bridge.ts'
 import type { BridgeConfig } from '../config/bridge-config.ts'
 import { loadConfig } from '../config/load.ts'
@@ -38,7 +37,6 @@ export async function demo({ forMs }: DemoOptions, edge: ProcessEdge): Promise<E
   const bridge = await Bridge.create({
     config: await demoConfig(stdout.isTTY ? 'pretty' : 'ndjson'),
     api,
-    sinkTypes,
     metrics: new Metrics({ clock, version: 'demo' }),
     logger: createLog({ level: 'error' }, stderr),
     stdout,

@@ -1,11 +1,13 @@
 /** The command line: one program, one file per command. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import { processArguments } from '../config/load.ts'
 import { ConfigError } from '../config/problem.ts'
 import { KubeConfigError } from '../kube/kube-config.ts'
 import { parseDuration } from '../lib/units.ts'
 import { ExitCode } from './exit-code.ts'
 import type { ProcessEdge } from './process-edge.ts'
+import type { RunOptions } from './run.ts'
 
 /** Runs one command. Never rejects for what a user can mend: that is told on standard error. */
 export async function main(edge: ProcessEdge): Promise<ExitCode> {
@@ -19,16 +21,16 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
       writeErr: (text) => void edge.stderr.write(text),
     })
 
-  program
-    .command('run')
+  const run = program.command('run')
+  processOptions(run)
     .description('Watch a cluster and deliver its changes, until SIGTERM.')
     .requiredOption('--config <file>', 'configuration, see docs/configuration.md')
     .option('--kubeconfig <file>', 'kubeconfig (default: KUBECONFIG, ~/.kube/config, the service account of the pod)')
     .option('--context <name>', 'context of the kubeconfig')
     .option('--master <url>', 'URL of the API server, instead of the one in the kubeconfig')
-    .action(async (options) => {
-      const { run } = await import('./run.ts')
-      exitCode = await run(options, edge)
+    .action(async (options: RunOptions & Flags) => {
+      const command = await import('./run.ts')
+      exitCode = await command.run({ ...options, args: processArgs(options) }, edge)
     })
 
   program
@@ -40,13 +42,14 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
       exitCode = await demo({ ...(options.for !== undefined && { forMs: options.for }) }, edge)
     })
 
-  program
-    .command('validate')
+  const validate = program.command('validate')
+  processOptions(validate)
     .description('Check a configuration and report every error in it.')
     .requiredOption('--config <file>', 'configuration, see docs/configuration.md')
-    .action(async ({ config }: { readonly config: string }) => {
-      const { validate } = await import('./validate.ts')
-      exitCode = await validate({ file: config, env: edge.env, stdout: edge.stdout, stderr: edge.stderr })
+    .action(async ({ config, ...options }: { readonly config: string } & Flags) => {
+      const command = await import('./validate.ts')
+      const { env, stdout, stderr } = edge
+      exitCode = await command.validate({ file: config, args: processArgs(options), env, stdout, stderr })
     })
 
   program
@@ -70,6 +73,20 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
     edge.stderr.write(`deltawire: ${error instanceof Error ? error.message : String(error)}\n`)
     return ExitCode.failed
   }
+}
+
+type Flags = Readonly<Record<string, unknown>>
+
+/** Every value of the process section can be given on the command line: `--log.level debug`. */
+function processOptions(command: Command): Command {
+  for (const { path, description } of processArguments) command.option(`--${path} <value>`, description)
+  return command
+}
+
+function processArgs(options: Flags): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    processArguments.flatMap(({ path }) => (typeof options[path] === 'string' ? [[path, options[path]]] : [])),
+  )
 }
 
 function duration(text: string): number {

@@ -1,5 +1,4 @@
 import packageJson from '../../package.json' with { type: 'json' }
-import { sinkTypes } from '../../sinks/index.ts'
 import { serveHttp } from '../admin/http.ts'
 import { Bridge } from '../bridge.ts'
 import { loadConfig } from '../config/load.ts'
@@ -14,15 +13,17 @@ import type { ProcessEdge } from './process-edge.ts'
 export interface RunOptions extends KubeConfigOptions {
   /** Path of the configuration. */
   readonly config: string
+  /** Values of the process section by path, stronger than the environment. */
+  readonly args?: Readonly<Record<string, string>>
 }
 
 /**
  * `deltawire run`: reads and delivers until asked to stop, then drains. Throws a ConfigError or a KubeConfigError before
  * anything is started.
  */
-export async function run({ config: file, ...kube }: RunOptions, edge: ProcessEdge): Promise<ExitCode> {
+export async function run({ config: file, args = {}, ...kube }: RunOptions, edge: ProcessEdge): Promise<ExitCode> {
   const { env, stdout, stderr, signal } = edge
-  const config = await loadConfig({ file, env })
+  const config = await loadConfig({ file, env, args })
   const kubeConfig = loadKubeConfig(kube)
   const clock = systemClock
   const logger = createLog(config.log, stderr)
@@ -31,7 +32,6 @@ export async function run({ config: file, ...kube }: RunOptions, edge: ProcessEd
   const bridge = await Bridge.create({
     config,
     api,
-    sinkTypes,
     metrics,
     logger,
     stdout,

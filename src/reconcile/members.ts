@@ -1,7 +1,5 @@
-import { hash } from 'node:crypto'
 import type { KubeObject, ResourceVersion, Uid } from '../kube/object.ts'
-
-const MODULUS_BITS = 256
+import { SetDigest } from '../lib/set-digest.ts'
 
 /**
  * The objects of a stream at its position, as far as a snapshot's `end` speaks of them: how many, and two digests
@@ -11,8 +9,8 @@ const MODULUS_BITS = 256
  */
 export class Members {
   readonly #entries = new Map<Uid, { readonly identity: string; readonly resourceVersion: ResourceVersion }>()
-  #members = 0n
-  #state = 0n
+  readonly #members = new SetDigest()
+  readonly #state = new SetDigest()
 
   get size(): number {
     return this.#entries.size
@@ -23,9 +21,9 @@ export class Members {
     const known = this.#entries.get(uid)
     if (known?.resourceVersion === resourceVersion) return
     const identity = known?.identity ?? `${namespace ? `${namespace}/${name}` : name}:${uid}`
-    if (known) this.#state -= digest(`${identity}:${known.resourceVersion}`)
-    else this.#members = BigInt.asUintN(MODULUS_BITS, this.#members + digest(identity))
-    this.#state = BigInt.asUintN(MODULUS_BITS, this.#state + digest(`${identity}:${resourceVersion}`))
+    if (known) this.#state.remove(`${identity}:${known.resourceVersion}`)
+    else this.#members.add(identity)
+    this.#state.add(`${identity}:${resourceVersion}`)
     this.#entries.set(uid, { identity, resourceVersion })
   }
 
@@ -34,20 +32,12 @@ export class Members {
     const known = this.#entries.get(uid)
     if (!known) return
     this.#entries.delete(uid)
-    this.#members = BigInt.asUintN(MODULUS_BITS, this.#members - digest(known.identity))
-    this.#state = BigInt.asUintN(MODULUS_BITS, this.#state - digest(`${known.identity}:${known.resourceVersion}`))
+    this.#members.remove(known.identity)
+    this.#state.remove(`${known.identity}:${known.resourceVersion}`)
   }
 
   /** 64 lower-case hex digits each. */
   digests(): { readonly members: string; readonly state: string } {
-    return { members: hex(this.#members), state: hex(this.#state) }
+    return { members: this.#members.toString(), state: this.#state.toString() }
   }
-}
-
-function digest(text: string): bigint {
-  return BigInt(`0x${hash('sha256', text, 'hex')}`)
-}
-
-function hex(sum: bigint): string {
-  return sum.toString(16).padStart(64, '0')
 }

@@ -1,0 +1,73 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ReceivedEvent } from '../../testbed/receiver.ts'
+
+/** What is done with a request. `take`: the event counts as received, whatever the sender learns of it. */
+export type Answer =
+  | { readonly type: 'take'; readonly afterMs?: number }
+  | { readonly type: 'refuse'; readonly status: number; readonly retryAfter?: string }
+  | { readonly type: 'reset-before' }
+  | { readonly type: 'take-then-reset' }
+
+/** An HTTP endpoint in this process whose faults a test decides, request by request. Structured mode only. */
+export class FaultyReceiver implements AsyncDisposable {
+  /** Decides about the next request. */
+  answer: () => Answer = () => ({ type: 'take' })
+  readonly events: ReceivedEvent[] = []
+  readonly answered = new Map<string, number>()
+  readonly #server: Server
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      this.#take(request, response).catch(() => response.destroy())
+    })
+  }
+
+  static async start(): Promise<FaultyReceiver> {
+    const receiver = new FaultyReceiver()
+    receiver.#server.listen(0, '127.0.0.1')
+    await once(receiver.#server, 'listening')
+    return receiver
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections()
+    await once(this.#server.close(), 'close')
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const answer = this.answer()
+    const name = answer.type === 'refuse' ? String(answer.status) : answer.type
+    this.answered.set(name, (this.answered.get(name) ?? 0) + 1)
+    if (answer.type === 'reset-before') request.socket.resetAndDestroy()
+    else await this.#read(answer, request, response)
+  }
+
+  async #read(
+    answer: Exclude<Answer, { readonly type: 'reset-before' }>,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const event = JSON.parse(await text(request)) as ReceivedEvent
+    switch (answer.type) {
+      case 'take':
+        if (answer.afterMs) await delay(answer.afterMs) // how long this target takes, not how long a test waits
+        this.events.push(event)
+        response.writeHead(204).end()
+        return
+      case 'take-then-reset':
+        this.events.push(event)
+        request.socket.resetAndDestroy()
+        return
+      case 'refuse':
+        response.writeHead(answer.status, answer.retryAfter ? { 'retry-after': answer.retryAfter } : {}).end()
+    }
+  }
+}
