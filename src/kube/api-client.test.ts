@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { ManualClock } from '../lib/manual-clock.ts'
@@ -168,6 +171,54 @@ test('a certificate that the kubeconfig does not trust is refused', async () => 
   await using careless = new ApiClient(it.server.config({}, { caData: undefined, skipTLSVerify: true }))
   assert.deepEqual(await careless.get('/x', signal), {})
 })
+
+test('a kubeconfig that no connection can be made from refuses, and says what to look at', async () => {
+  await using it = await setUp((call) => json(call, {}))
+  const cases: readonly (readonly [object, KubeErrorCode, RegExp])[] = [
+    [{ server: 'https://' }, 'refused', /^cluster scripted of the kubeconfig cannot be used; check its server/],
+    [{ server: 'https://127.0.0.1:1', caData: 'bm8gY2VydGlmaWNhdGU=' }, 'refused', /./],
+    [{ proxyUrl: 'nonsense' }, 'unauthorized', /user tester of context test; check that user and its cluster/],
+    [{ skipTLSVerify: false }, 'unauthorized', /check that user and its cluster in the kubeconfig$/],
+  ]
+  for (const [cluster, code, message] of cases) {
+    await using client = new ApiClient(it.server.config({}, cluster))
+    await assert.rejects(client.get('/x', signal), failed(code, message), JSON.stringify(cluster))
+  }
+  assert.equal(it.server.connections, 0)
+})
+
+test('calls and watches go through the HTTP proxy of the kubeconfig', async () => {
+  await using it = await setUp((call) => stream(call, { path: call.path }), {}, selfSigned('api'))
+  const tunnels: string[] = []
+  await using proxy = await startProxy(tunnels)
+  await using client = new ApiClient(it.server.config({}, { proxyUrl: proxy.url }))
+  const { body } = await client.open({ method: 'GET', path: '/watch' }, { idleMs: 1000 }, signal)
+  assert.equal((await body.read(1000))?.toString(), '{"path":"/watch"}\n')
+  assert.deepEqual(tunnels, [new URL(it.server.url).host])
+  await body[Symbol.asyncDispose]()
+})
+
+/** Tunnels CONNECT requests, whose targets it notes. */
+async function startProxy(tunnels: string[]): Promise<AsyncDisposable & { readonly url: string }> {
+  const sockets = new Set<Duplex>()
+  const proxy = createServer().on('connect', (request, socket: Duplex) => {
+    tunnels.push(request.url ?? '')
+    const { hostname, port } = new URL(`http://${request.url}`)
+    const target = connect(Number(port), hostname, () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.pipe(target).pipe(socket)
+    })
+    for (const each of [socket, target]) sockets.add(each.on('error', () => each.destroy()))
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => proxy.close(resolve))
+    },
+  }
+}
 
 test('many calls at once share one HTTP/2 connection', async () => {
   await using it = await setUp((call) => stream(call, { a: 1 }), {}, selfSigned('api'))

@@ -75,25 +75,26 @@ export class Connections implements AsyncDisposable {
       throw noCredentials(config, error)
     }
     if (this.#disposed) throw new KubeError('refused', `the client of ${cluster.server} is closed`)
-    const { origin, pathname } = new URL(cluster.server)
     const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = inputs
     const identity = { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized }
-    return {
-      dispatcher: this.#dispatcher(hash([origin, cluster.proxyUrl, identity]), () =>
+    try {
+      const { origin, pathname } = new URL(cluster.server)
+      const dispatcher = this.#dispatcher(hash([origin, cluster.proxyUrl, identity]), () =>
         createDispatcher(config.createDispatcherOptions(cluster, defined(identity))),
-      ),
-      origin,
-      basePath: pathname.replace(/\/$/, ''),
-      headers: authHeaders(inputs),
-      generation,
+      )
+      return { dispatcher, origin, basePath: pathname.replace(/\/$/, ''), headers: authHeaders(inputs), generation }
+    } catch (cause) {
+      const message = `cluster ${cluster.name} of the kubeconfig cannot be used; check its server, proxy-url and certificates`
+      throw new KubeError('refused', message, { cause })
     }
   }
 
   #dispatcher(key: string, create: () => Dispatcher): Dispatcher {
     if (this.#current?.key === key) return this.#current.dispatcher
+    const dispatcher = create()
     if (this.#current !== undefined) this.#retire(this.#current.dispatcher)
-    this.#current = { key, dispatcher: create() }
-    return this.#current.dispatcher
+    this.#current = { key, dispatcher }
+    return dispatcher
   }
 
   /** Closes once its last request has ended. */
@@ -155,7 +156,7 @@ function noCredentials(config: KubeConfig, error: unknown): KubeError {
   const { name = 'none' } = config.getCurrentUser() ?? {}
   // what an exec plugin printed instead of JSON may be a credential: a SyntaxError quotes it
   const cause = error instanceof SyntaxError ? new Error('the answer of the credential plugin is not JSON') : error
-  const message = `cannot read the credentials of user ${name} of context ${config.getCurrentContext()}; check its entry in the kubeconfig`
+  const message = `cannot read the credentials of user ${name} of context ${config.getCurrentContext()}; check that user and its cluster in the kubeconfig`
   return new KubeError('unauthorized', message, { cause })
 }
 
