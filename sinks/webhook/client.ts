@@ -95,11 +95,11 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  /** Closes all connections, at once. */
+  /** Waits for the requests in flight, then closes all connections. Nothing is to be sent afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const agent = this.#agent
+    if (this.#agent) this.#retire(this.#agent)
     this.#agent = undefined
-    await Promise.all([agent?.destroy(), ...this.#retired])
+    await Promise.all(this.#retired)
   }
 
   async #agentNow(): Promise<Agent> {
@@ -159,7 +159,7 @@ export class Client implements AsyncDisposable {
   #unreachable(error: unknown): DeliveryError {
     this.#stale = Object.keys(this.#files).length > 0
     if (error instanceof DeliveryError) return error
-    return new DeliveryError('unavailable', `${this.#url.host} cannot be reached: ${codeOf(error)}`, { cause: error })
+    return new DeliveryError('unavailable', `${this.#url.host} cannot be reached: ${codeOf(error)}`)
   }
 }
 

@@ -48,6 +48,8 @@ class Webhook implements Sink {
   readonly #headers: Readonly<Record<string, string>>
   readonly #auth: Authorization | undefined
   readonly #client: Client
+  readonly #deliveries = new Set<Promise<unknown>>()
+  #disposed = false
 
   constructor(config: Config, context: SinkContext) {
     this.#config = config
@@ -69,16 +71,30 @@ class Webhook implements Sink {
   }
 
   async deliver(batch: readonly OutboundEvent[], { signal }: DeliverContext): Promise<readonly Failure[]> {
+    const delivery = this.#deliver(batch, signal)
+    this.#deliveries.add(delivery)
+    try {
+      return await delivery
+    } finally {
+      this.#deliveries.delete(delivery)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true
+    await Promise.allSettled(this.#deliveries)
+    await this.#client[Symbol.asyncDispose]()
+  }
+
+  async #deliver(batch: readonly OutboundEvent[], signal: AbortSignal): Promise<readonly Failure[]> {
+    signal.throwIfAborted()
+    if (this.#disposed) throw new DeliveryError('unavailable', 'the sink is closed')
     const failures: Failure[] = []
     for (const [index, event] of batch.entries()) {
       const error = await this.#post(event, signal)
       if (error) failures.push({ index, error })
     }
     return failures
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client[Symbol.asyncDispose]()
   }
 
   async #post(event: OutboundEvent, signal: AbortSignal): Promise<DeliveryError | undefined> {
