@@ -190,6 +190,7 @@ export const writeChecks: readonly Check[] = [
   check('a write that changes nothing makes no version', async ({ api, configMaps }) => {
     const { body } = await api.post(configMaps, configMap('a', { data: { k: 'v' } }))
     assert.deepEqual((await api.put(`${configMaps}/a`, body)).body, body)
+    assert.deepEqual((await api.put(`${configMaps}/a`, configMap('a', { data: { k: 'v' } }))).body, body)
     assert.deepEqual((await api.patch(`${configMaps}/a`, { data: { k: 'v' } })).body, body)
   }),
   check('a merge patch sets members, and null removes them', async ({ api, configMaps }) => {
