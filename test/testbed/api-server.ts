@@ -1,22 +1,28 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { eventually } from '../support/eventually.ts'
 import { AdminClient } from './admin-client.ts'
 import { etcd, kubeApiserver, use } from './components.ts'
 import { Recorder } from './recorder.ts'
-import { freePorts, type Program, Workspace } from './workspace.ts'
+import { freePorts, type Program, Workspace, whileRunning } from './workspace.ts'
 
 export interface ApiServerOptions {
   /** Further flags of kube-apiserver, for example `--watch-cache-sizes=pods#0`. */
   readonly flags?: readonly string[]
 }
 
-/** Who may talk to it: `admin` may do everything, `limited` nothing until a role is bound to it. */
-export type TestUser = 'admin' | 'limited'
+/**
+ * Who may talk to it: `admin` may do everything, `limited` nothing until a role is bound to it. The token of `unknown` is
+ * none that the server knows: 401.
+ */
+export type TestUser = 'admin' | 'limited' | 'unknown'
 
-const tokens: Readonly<Record<TestUser, string>> = { admin: 'admin-token', limited: 'limited-token' }
+const tokens: Readonly<Record<TestUser, string>> = {
+  admin: 'admin-token',
+  limited: 'limited-token',
+  unknown: 'unknown-token',
+}
 const START_ATTEMPTS = 3
 
 /** A real etcd and a real kube-apiserver, without nodes, on free loopback ports. */
@@ -28,8 +34,8 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Te
       return await TestApiServer.start(workspace, programs, options)
     } catch (error) {
       await workspace[Symbol.asyncDispose]()
-      // somebody else may have taken a port meanwhile
-      if (attempt === START_ATTEMPTS) throw error
+      const taken = error instanceof Error && error.message.includes('address already in use')
+      if (!taken || attempt === START_ATTEMPTS) throw error
     }
   }
 }
@@ -70,15 +76,20 @@ export class TestApiServer implements AsyncDisposable {
     await writeFile(join(workspace.folder, 'sa.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
     const users = [`${tokens.admin},admin,admin,"system:masters"`, `${tokens.limited},limited,limited,"limited"`]
     await writeFile(join(workspace.folder, 'tokens.csv'), `${users.join('\n')}\n`)
+    // another one that was faster to take the port would answer as well: told apart by its name
+    const name = randomUUID()
     const store = workspace.start('etcd', programs.etcd, [
+      `--name=${name}`,
       '--data-dir=etcd',
       `--listen-client-urls=http://127.0.0.1:${client}`,
       `--advertise-client-urls=http://127.0.0.1:${client}`,
       `--listen-peer-urls=http://127.0.0.1:${peer}`,
+      `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
+      `--initial-cluster=${name}=http://127.0.0.1:${peer}`,
       '--unsafe-no-fsync',
       '--log-level=warn',
     ])
-    await server.#until(store, 'etcd answers', async () => (await fetch(`${server.#etcdUrl}/health`)).ok)
+    await whileRunning(store, 'etcd answers', async () => (await server.#etcdName()) === name)
     await server.start()
     return server
   }
@@ -135,7 +146,7 @@ export class TestApiServer implements AsyncDisposable {
       ...this.#flags,
     ])
     this.#api = api
-    await this.#until(api, 'kube-apiserver is ready', async () => {
+    await whileRunning(api, 'kube-apiserver is ready', async () => {
       await this.admin.get('/readyz')
       await this.admin.get('/api/v1/namespaces/default')
       await this.admin.get('/api/v1/namespaces/kube-system')
@@ -143,9 +154,15 @@ export class TestApiServer implements AsyncDisposable {
     })
   }
 
-  /** As a crash: SIGKILL. On SIGTERM it would go on serving its watches for a while. */
+  /** As a crash: SIGKILL, at once. etcd goes on. */
   async kill(): Promise<void> {
     await this.#api?.end('SIGKILL')
+    this.admin.reset()
+  }
+
+  /** As an upgrade: SIGTERM. It goes on serving its watches while it drains; resolves when it has ended. */
+  async stop(): Promise<void> {
+    await this.#api?.end('SIGTERM')
     this.admin.reset()
   }
 
@@ -157,14 +174,19 @@ export class TestApiServer implements AsyncDisposable {
     return BigInt(header.revision)
   }
 
-  /** Makes etcd forget what was before its newest revision, or before the given one. A running server still has its cache. */
+  /**
+   * Makes etcd forget what was before its newest revision, or before the given one, once its recorders have that. A
+   * running server still has its cache.
+   */
   async compact(revision?: bigint): Promise<void> {
-    await this.etcd('kv/compaction', { revision: String(revision ?? (await this.revision())), physical: true })
+    const to = revision ?? (await this.revision())
+    for (const recorder of this.#recorders) await recorder.until(to)
+    await this.etcd('kv/compaction', { revision: String(to), physical: true })
   }
 
-  /** etcd's own history from now on: the truth that tests compare with. */
-  async record(): Promise<Recorder> {
-    const recorder = await Recorder.start(this.#etcdUrl, (await this.revision()) + 1n)
+  /** etcd's own history, from now or from a revision on: the truth that tests compare with. */
+  async record(from?: bigint): Promise<Recorder> {
+    const recorder = await Recorder.start(this.#etcdUrl, from ?? (await this.revision()) + 1n)
     this.#recorders.push(recorder)
     return recorder
   }
@@ -186,12 +208,10 @@ export class TestApiServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.#ports.etcd}`
   }
 
-  async #until(program: Program, what: string, probe: () => Promise<boolean>): Promise<void> {
-    try {
-      await eventually(async () => (program.running ? await probe() : 'ended'), { withinMs: 60_000, what })
-    } catch (error) {
-      throw new Error(`${what}: not so. The last it said: ${await program.tail()}`, { cause: error })
+  async #etcdName(): Promise<string | undefined> {
+    const { members } = (await this.etcd('cluster/member/list', {})) as {
+      readonly members: readonly { readonly name?: string }[]
     }
-    if (!program.running) throw new Error(`${what}: it has ended. The last it said: ${await program.tail()}`)
+    return members[0]?.name
   }
 }

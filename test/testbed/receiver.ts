@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eventually } from '../support/eventually.ts'
 import { cloudeventsPython, use } from './components.ts'
-import { type Program, Workspace } from './workspace.ts'
+import { type Program, Workspace, whileRunning } from './workspace.ts'
 
 /** An event as the SDK for Python decoded it: attributes by name, and data. */
 export interface ReceivedEvent {
@@ -24,61 +24,94 @@ interface Line {
 export async function startReceiver(): Promise<Receiver> {
   const PYTHONPATH = await use(cloudeventsPython)
   const workspace = await Workspace.create('receiver')
-  const script = join(import.meta.dirname, 'receiver.py')
-  const program = workspace.start('receiver', 'python3', [script], { PYTHONPATH })
-  const receiver = new Receiver(workspace, program)
-  await receiver.ready()
-  return receiver
+  try {
+    const log = join(workspace.folder, 'received.ndjson')
+    const script = join(import.meta.dirname, 'receiver.py')
+    const program = workspace.start('receiver', 'python3', [script, log], { PYTHONPATH })
+    return await Receiver.start(workspace, program, log)
+  } catch (error) {
+    await workspace[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 export class Receiver implements AsyncDisposable {
+  readonly url: string
   readonly #workspace: Workspace
-  readonly #program: Program
-  readonly #log: string
-  #port = 0
+  readonly #lines: LineFile
 
-  constructor(workspace: Workspace, program: Program) {
+  private constructor(workspace: Workspace, lines: LineFile, port: number) {
     this.#workspace = workspace
-    this.#program = program
-    this.#log = join(workspace.folder, 'receiver.log')
+    this.#lines = lines
+    this.url = `http://127.0.0.1:${port}/`
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${this.#port}/`
-  }
-
-  async ready(): Promise<void> {
-    const port = async () => (await this.#lines())[0]?.port
-    try {
-      this.#port = await eventually(port, { what: 'the receiver listens' })
-    } catch (error) {
-      throw new Error(`the receiver does not listen: ${await this.#program.tail()}`, { cause: error })
-    }
+  static async start(workspace: Workspace, program: Program, log: string): Promise<Receiver> {
+    const lines = new LineFile(log)
+    const port = await whileRunning(program, 'the receiver listens', async () => (await lines.read())[0]?.port)
+    return new Receiver(workspace, lines, port)
   }
 
   /** In the order of their arrival, repeated ones too. Throws if one could not be decoded. */
   async events(): Promise<readonly ReceivedEvent[]> {
-    const lines = await this.#lines()
+    const lines = await this.#lines.read()
     const failed = lines.find(({ failure }) => failure)
     if (failed) throw new Error(`an event could not be decoded: ${JSON.stringify(failed)}`)
     return lines.flatMap(({ event }) => (event ? [event] : []))
   }
 
+  /** The events, as soon as there are this many. */
+  async until(count: number, withinMs?: number): Promise<readonly ReceivedEvent[]> {
+    const what = `${count} events have arrived at the receiver`
+    const enough = async () => {
+      const lines = await this.#lines.read()
+      return lines.length > count || lines.some(({ failure }) => failure)
+    }
+    await eventually(enough, withinMs === undefined ? { what } : { what, withinMs })
+    return await this.events()
+  }
+
   /** How the events came. */
   async modes(): Promise<ReadonlySet<string>> {
-    return new Set((await this.#lines()).flatMap(({ mode }) => (mode ? [mode] : [])))
+    return new Set((await this.#lines.read()).flatMap(({ mode }) => (mode ? [mode] : [])))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#workspace[Symbol.asyncDispose]()
   }
+}
 
-  async #lines(): Promise<readonly Line[]> {
-    const text = await readFile(this.#log, 'utf8')
-    return text
-      .slice(0, text.lastIndexOf('\n') + 1)
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Line)
+/** The lines of a file that grows. Each is read and parsed once. */
+class LineFile {
+  readonly #file: string
+  readonly #lines: Line[] = []
+  /** Bytes whose lines are in. */
+  #offset = 0
+  #reading: Promise<void> = Promise.resolve()
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  /** All complete lines so far. */
+  async read(): Promise<readonly Line[]> {
+    const reading = this.#reading.then(() => this.#readOn())
+    this.#reading = reading.catch(() => undefined) // thrown below, to whoever asked
+    await reading
+    return this.#lines
+  }
+
+  async #readOn(): Promise<void> {
+    await using file = await open(this.#file)
+    const { size } = await file.stat()
+    const { buffer, bytesRead } = await file.read({
+      buffer: Buffer.alloc(size - this.#offset),
+      position: this.#offset,
+    })
+    const end = buffer.subarray(0, bytesRead).lastIndexOf('\n') + 1
+    for (const line of buffer.toString('utf8', 0, end).split('\n')) {
+      if (line) this.#lines.push(JSON.parse(line) as Line)
+    }
+    this.#offset += end
   }
 }

@@ -44,12 +44,17 @@ export class Recorder implements AsyncDisposable {
   readonly #agent = new Agent({ bodyTimeout: 0 })
   readonly #stop = new AbortController()
   readonly #changes: RecordedChange[] = []
-  #revision = 0n
+  #revision: bigint
   #failure: unknown
   #reading: Promise<void> | undefined
 
+  private constructor(before: bigint) {
+    this.#revision = before
+  }
+
+  /** `from`: the first revision that is wanted; etcd must still have it. */
   static async start(etcdUrl: string, from: bigint): Promise<Recorder> {
-    const recorder = new Recorder()
+    const recorder = new Recorder(from - 1n)
     const everything = Buffer.from('\0').toString('base64')
     const { body } = await request(`${etcdUrl}/v3/watch`, {
       method: 'POST',
@@ -63,7 +68,10 @@ export class Recorder implements AsyncDisposable {
     return recorder
   }
 
-  /** Everything up to `revision` under `/registry/<prefix>`, in order. Waits until it is recorded. */
+  /**
+   * Everything under `/registry/<prefix>`, in order; waits until all up to `revision` is recorded, and may hold more.
+   * Rejects if etcd ended the watch, for example because it was compacted beyond `from`.
+   */
   async until(revision: bigint, ...prefixes: readonly string[]): Promise<readonly RecordedChange[]> {
     await eventually(
       () => {
@@ -111,11 +119,11 @@ const REGISTRY = '/registry/'
 
 function changeOf({ type, kv, prev_kv }: WatchEvent): RecordedChange | undefined {
   const key = Buffer.from(kv.key, 'base64').toString()
+  if (!key.startsWith(REGISTRY)) return undefined
   const value = type === 'DELETE' ? prev_kv?.value : kv.value
-  if (!key.startsWith(REGISTRY) || value === undefined) return undefined
-  const text = Buffer.from(value, 'base64').toString()
-  if (!text.startsWith('{')) return undefined
-  const object = JSON.parse(text) as RecordedChange['object']
+  // the value before a deletion is read when the watch is served: a compaction can be faster
+  if (value === undefined) throw new Error(`etcd has no value for ${key} at ${kv.mod_revision} any more`)
+  const object = JSON.parse(Buffer.from(value, 'base64').toString()) as RecordedChange['object']
   const created = kv.create_revision === kv.mod_revision
   return {
     type: type === 'DELETE' ? 'deleted' : created ? 'created' : 'updated',

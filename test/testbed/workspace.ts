@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { eventually } from '../support/eventually.ts'
 
 /** A running process of a workspace. */
 export interface Program {
@@ -14,8 +16,29 @@ export interface Program {
   readonly exitCode: number | null
   /** Sends the signal and resolves when the process has ended. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
-  /** The last lines of its output. */
+  /** The file with its output, and the last lines of it. */
   tail(): Promise<string>
+}
+
+/**
+ * What `probe` returns, as soon as that is neither undefined nor false. Rejects with the program's last lines if that is
+ * not so within a minute, or never can be because the program has ended.
+ */
+export async function whileRunning<T>(
+  program: Program,
+  what: string,
+  probe: () => Promise<T>,
+): Promise<Exclude<T, undefined | false>> {
+  const orEnded = async () => (program.running ? await probe() : 'ended')
+  try {
+    const found = await eventually(orEnded, { withinMs: 60_000, what })
+    if (program.running) return found as Exclude<T, undefined | false>
+  } catch (error) {
+    throw new Error(`${what}: not so within a minute. The last that was said, in ${await program.tail()}`, {
+      cause: error,
+    })
+  }
+  throw new Error(`${what}: the program has ended. The last that it said, in ${await program.tail()}`)
 }
 
 /**
@@ -50,13 +73,14 @@ export class Workspace implements AsyncDisposable {
       env: { ...process.env, ...env },
     })
     closeSync(output)
-    const ended = once(child, 'exit').catch((error: unknown) => {
-      throw new Error(`${file} could not be started`, { cause: error })
-    })
-    ended.catch(() => undefined) // told by whoever waits for the program
     const { pid } = child
-    if (pid === undefined) throw new Error(`${file} could not be started`)
+    if (pid === undefined) {
+      child.once('error', () => {}) // says the same, a moment later
+      throw new Error(`${file} could not be started: is it there, and executable?`)
+    }
     this.#guard.stdin?.write(`+ ${pid}\n`)
+    // from then on the pid may be somebody else's
+    const ended = once(child, 'exit').then(() => this.#guard.stdin?.write(`- ${pid}\n`))
     const program: Program = {
       pid,
       get running() {
@@ -66,11 +90,11 @@ export class Workspace implements AsyncDisposable {
         return child.exitCode
       },
       end: async (signal) => {
-        if (this.#programs.delete(program)) child.kill(signal)
+        this.#programs.delete(program)
+        child.kill(signal)
         await ended
-        this.#guard.stdin?.write(`- ${pid}\n`)
       },
-      tail: async () => (await readFile(log, 'utf8')).split('\n').slice(-15).join('\n'),
+      tail: async () => `${log}\n${(await readFile(log, 'utf8')).split('\n').slice(-15).join('\n')}`,
     }
     this.#programs.add(program)
     return program
@@ -78,7 +102,7 @@ export class Workspace implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#programs].map((program) => program.end('SIGKILL')))
-    if (this.#guard.exitCode !== null) return
+    if (this.#guard.exitCode !== null || this.#guard.signalCode !== null) return
     const gone = once(this.#guard, 'exit')
     this.#guard.ref()
     this.#guard.stdin?.end()
@@ -86,16 +110,24 @@ export class Workspace implements AsyncDisposable {
   }
 }
 
-/** Loopback ports that were free a moment ago. */
+// Below the ports that systems give to outgoing connections (32768 and above on Linux, 49152 elsewhere): one of those could
+// otherwise take the port of a server that is down for a moment, and even connect to itself.
+const PORTS = { first: 20_000, count: 10_000 } as const
+
+/** Different loopback ports that were free a moment ago. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { readonly port: number }).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
+  const servers = new Map<number, Server>()
+  while (servers.size < count) {
+    const port = PORTS.first + randomInt(PORTS.count)
+    if (servers.has(port)) continue
+    const server = createServer()
+    const listening = once(server, 'listening').then(
+      () => true,
+      () => false, // taken: another one then
+    )
+    server.listen(port, '127.0.0.1')
+    if (await listening) servers.set(port, server)
+  }
+  await Promise.all([...servers.values()].map((server) => once(server.close(), 'close')))
+  return [...servers.keys()]
 }
