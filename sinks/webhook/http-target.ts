@@ -1,6 +1,7 @@
 /** For tests: an HTTP/1.1 server on raw sockets, which can fail in every way that a server can. */
 import { once } from 'node:events'
 import net from 'node:net'
+import tls from 'node:tls'
 import { type Cut, type Received, untilWoken } from '../contract.ts'
 import { decodeBinary, decodeStructured } from '../decode.ts'
 
@@ -14,6 +15,7 @@ export interface HttpRequest {
 /** What happens to a request: a raw answer, or none. */
 type Rule =
   | { readonly type: 'answer'; readonly status: string; readonly headers: readonly string[] }
+  | { readonly type: 'raw'; readonly text: string }
   | { readonly type: 'cut'; readonly where: Cut }
 
 const accepted: Rule = { type: 'answer', status: '204 No Content', headers: [] }
@@ -29,9 +31,12 @@ export class HttpTarget implements AsyncDisposable {
   #attempts = 0
   #server = net.createServer()
   #port = 0
+  #tls: tls.TlsOptions | undefined
 
-  static async start(): Promise<HttpTarget> {
+  /** With `options` it speaks TLS. */
+  static async start(options?: tls.TlsOptions): Promise<HttpTarget> {
     const target = new HttpTarget()
+    target.#tls = options
     await target.#listen()
     return target
   }
@@ -80,6 +85,11 @@ export class HttpTarget implements AsyncDisposable {
     this.#rules.push({ type: 'answer', status: `${status} Whatever`, headers })
   }
 
+  /** The next request is taken, and answered with this text. */
+  raw(text: string): void {
+    this.#rules.push({ type: 'raw', text })
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close()
@@ -96,7 +106,8 @@ export class HttpTarget implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    this.#server = net.createServer({ noDelay: true }, (socket) => this.#serve(socket))
+    const serve = (socket: net.Socket) => this.#serve(socket)
+    this.#server = this.#tls ? tls.createServer(this.#tls, serve) : net.createServer({ noDelay: true }, serve)
     this.#server.listen(this.#port, '127.0.0.1')
     await once(this.#server, 'listening')
     const address = this.#server.address()
@@ -105,6 +116,7 @@ export class HttpTarget implements AsyncDisposable {
 
   #serve(socket: net.Socket): void {
     this.#sockets.add(socket)
+    this.#wake()
     socket.on('error', () => undefined) // a client that is gone is no matter
     socket.on('close', () => {
       this.#sockets.delete(socket)
@@ -150,14 +162,16 @@ export class HttpTarget implements AsyncDisposable {
     const answer = () => {
       if (socket.destroyed) return
       this.requests.push(request)
-      if (rule.type === 'cut' || rule.status.startsWith('2')) this.#received.push(decode(request))
+      if (rule.type !== 'answer' || rule.status.startsWith('2')) this.#received.push(decode(request))
       if (rule.type === 'cut') {
         socket.write('HTTP/1.1 2', () => socket.resetAndDestroy())
+      } else if (rule.type === 'raw') {
+        socket.write(rule.text)
       } else {
         const body = rule.status.startsWith('204') ? [] : [`content-length: ${request.body.length}`]
         socket.write([`HTTP/1.1 ${rule.status}`, ...rule.headers, ...body, '', ''].join('\r\n'))
         // a careless receiver: it sends back what it got
-        if (body.length > 0) socket.write(request.body.slice(0, request.body.length), 'latin1')
+        if (body.length > 0) socket.write(request.body, 'latin1')
       }
       this.#wake()
     }

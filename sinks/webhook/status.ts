@@ -21,6 +21,9 @@ export function failureCode(status: number): DeliveryErrorCode | undefined {
   return codes[status] ?? (status >= 500 ? 'unavailable' : 'rejected')
 }
 
+/** It begins with the name of a day, in all three formats; Date.parse alone takes `-1` for a year. */
+const HTTP_DATE = /^[A-Z][a-z]{2,8},? .*[0-9]{2}:[0-9]{2}:[0-9]{2}/
+
 /**
  * `Retry-After` in ms: seconds, or an HTTP-date, which is 0 when it is past. Undefined for anything else.
  * Source: RFC 9110, 10.2.3.
@@ -29,6 +32,6 @@ export function retryAfterMs(header: string | readonly string[] | undefined, now
   const text = typeof header === 'string' ? header.trim() : header?.[0]?.trim()
   if (!text) return undefined
   if (/^[0-9]+$/.test(text)) return Number(text) * 1000
-  const date = Date.parse(text)
+  const date = HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(date) ? undefined : Math.max(0, date - now.getTime())
 }
