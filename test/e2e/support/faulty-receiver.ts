@@ -58,7 +58,7 @@ export class FaultyReceiver implements AsyncDisposable {
     const event = JSON.parse(await text(request)) as ReceivedEvent
     switch (answer.type) {
       case 'take':
-        if (answer.afterMs) await delay(answer.afterMs) // how long this target takes, not how long a test waits
+        if (answer.afterMs) await delay(answer.afterMs, undefined, { ref: false }) // how long this target takes, not how long a test waits
         this.events.push(event)
         response.writeHead(204).end()
         return
