@@ -6,7 +6,8 @@ import { spawn } from 'node:child_process'
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { components, fileOf, install } from '../test/testbed/components.ts'
+import { fileOf, install } from '../test/testbed/component.ts'
+import { components } from '../test/testbed/components.ts'
 
 const started = performance.now()
 const folder = mkdtempSync(join(tmpdir(), 'deltawire-test-'))

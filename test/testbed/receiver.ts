@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eventually } from '../support/eventually.ts'
-import { cloudeventsPython, use } from './components.ts'
+import { use } from './component.ts'
+import { cloudeventsPython } from './components.ts'
 import { type Program, Workspace, whileRunning } from './workspace.ts'
 
 /** An event as the SDK for Python decoded it: attributes by name, and data. */
