@@ -2,7 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { processArguments } from '../config/load.ts'
-import { ConfigError } from '../config/problem.ts'
+import { ConfigError, formatConfigError } from '../config/problem.ts'
 import { KubeConfigError } from '../kube/kube-config.ts'
 import { parseDuration } from '../lib/units.ts'
 import { ExitCode } from './exit-code.ts'
@@ -63,7 +63,7 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.usage
     if (error instanceof ConfigError) {
-      edge.stderr.write(`${error.message}\n`)
+      edge.stderr.write(formatConfigError(error))
       return ExitCode.usage
     }
     if (error instanceof KubeConfigError) {
