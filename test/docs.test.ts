@@ -1,0 +1,64 @@
+/** What the documents tell a reader to type, and the configurations they show, work. */
+import assert from 'node:assert/strict'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, test } from 'node:test'
+import packageJson from '../package.json' with { type: 'json' }
+import { loadConfig } from '../src/config/load.ts'
+
+const documents = [...globSync('*.md'), ...globSync('docs/**/*.md'), ...globSync('examples/**/*.md')]
+const folder = mkdtempSync(join(tmpdir(), 'deltawire-docs-'))
+after(() => rmSync(folder, { recursive: true }))
+
+interface Found {
+  readonly document: string
+  readonly text: string
+}
+
+const blocks = (language: string): readonly Found[] =>
+  documents.flatMap((document) =>
+    [...readFileSync(document, 'utf8').matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(
+      ([, text = '']) => ({ document, text }),
+    ),
+  )
+
+test('every whole configuration in a document or example is valid', async () => {
+  const shown = blocks('yaml').filter(({ text }) => text.includes('kind: Bridge'))
+  const examples = globSync('{examples,src}/**/*.yaml').map((document) => ({
+    document,
+    text: readFileSync(document, 'utf8'),
+  }))
+  assert.ok(shown.length > 0 && examples.length > 2)
+  for (const [index, { document, text }] of [...shown, ...examples].entries()) {
+    const file = join(folder, `${index}.yaml`)
+    writeFileSync(file, text)
+    await loadConfig({ file, env: {} }).catch((error: unknown) => {
+      throw new Error(`a configuration in ${document} is not valid`, { cause: error })
+    })
+  }
+})
+
+test('every npm script that a document names exists', () => {
+  const scripts = Object.keys(packageJson.scripts)
+  const missing = documents.flatMap((document) =>
+    [...readFileSync(document, 'utf8').matchAll(/npm run ([a-z:]+)/g)]
+      .filter(([, name = '']) => !scripts.includes(name))
+      .map(([command]) => `${document}: ${command}`),
+  )
+  assert.deepEqual(missing, [])
+})
+
+test('every file that a document links to or tells to run exists', () => {
+  const missing = documents.flatMap((document) => {
+    const text = readFileSync(document, 'utf8')
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)].map(([, path = '']) =>
+      join(dirname(document), path),
+    )
+    const named = [
+      ...text.matchAll(/(?:^|[\s`(])((?:src|test|examples|docs|sinks|scripts)\/[\w./-]+\.(?:ts|md|yaml|mjs))/g),
+    ].map(([, path = '']) => path)
+    return [...links, ...named].filter((path) => !existsSync(path)).map((path) => `${document}: ${path}`)
+  })
+  assert.deepEqual(missing, [])
+})
