@@ -68,7 +68,7 @@ test('a reader that goes away makes the sink unavailable and ends nothing else',
   reader.kill()
   await assert.rejects(delivery, {
     code: 'unavailable',
-    message: /^standard output cannot be written to: (EPIPE|ECONNRESET)$/,
+    message: /^standard output cannot be written to: E[A-Z_]+$/,
   })
   await assert.rejects(out.deliver(large, { signal }), { code: 'unavailable' })
 })

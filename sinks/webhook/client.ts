@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import net from 'node:net'
 import tls from 'node:tls'
-import { Agent, buildConnector, errors } from 'undici'
+import { Agent, errors } from 'undici'
 import { DeliveryError } from '../../src/delivery/sink.ts'
 import type { NetworkGuard } from './network.ts'
 
@@ -40,6 +40,7 @@ export class Client implements AsyncDisposable {
   #stale = true
   readonly #retired = new Set<Promise<void>>()
 
+  /** A host that is an IP literal is never looked up: the caller has asked the guard about it. */
   constructor(url: URL, guard: NetworkGuard, files: TlsFiles) {
     this.#url = url
     this.#guard = guard
@@ -50,8 +51,6 @@ export class Client implements AsyncDisposable {
   async probe(signal: AbortSignal): Promise<void> {
     await this.#agentNow()
     signal.throwIfAborted()
-    const refusal = this.#guard.refusal(this.#url.hostname)
-    if (refusal) throw this.#refused(refusal)
     const host = this.#url.hostname.replace(/^\[|\]$/g, '')
     const secure = this.#url.protocol === 'https:'
     const options = { host, port: Number(this.#url.port) || (secure ? 443 : 80), lookup: this.#guard.lookup }
@@ -130,14 +129,8 @@ export class Client implements AsyncDisposable {
   }
 
   #newAgent(pem: Pem): Agent {
-    const dial = buildConnector({ ...pem, lookup: this.#guard.lookup, timeout: CONNECT_TIMEOUT_MS, allowH2: false })
     return new Agent({
-      // IP literals do not pass through lookup
-      connect: (options, callback) => {
-        const refusal = this.#guard.refusal(options.hostname)
-        if (refusal) queueMicrotask(() => callback(this.#refused(refusal), null))
-        else dial(options, callback)
-      },
+      connect: { ...pem, lookup: this.#guard.lookup, timeout: CONNECT_TIMEOUT_MS },
       allowH2: false,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -150,10 +143,6 @@ export class Client implements AsyncDisposable {
   #retire(agent: Agent): void {
     const closed = agent.close().finally(() => this.#retired.delete(closed))
     this.#retired.add(closed)
-  }
-
-  #refused(refusal: string): DeliveryError {
-    return new DeliveryError('unavailable', `${this.#url.host} must not be dialled: ${refusal}`)
   }
 
   #unreachable(error: unknown): DeliveryError {

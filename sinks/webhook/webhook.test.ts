@@ -139,19 +139,26 @@ test('a redirect is never followed', async () => {
   assert.equal(elsewhere.attempts(), 0)
 })
 
-test('the status decides: an answer that is endless, breaks off or hangs is delivered all the same', async () => {
+test('the status decides: an answer that is long, breaks off or hangs is delivered all the same', async () => {
   await using target = await HttpTarget.start()
   await using hook = make(at(target))
-  target.raw(`HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n${'x'.repeat(100_000)}`)
+  target.raw('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nit says more than anybody reads')
   assert.equal(await attempt(hook), undefined)
   await target.until(() => target.connections() === 0)
-  target.raw('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx')
-  const controller = new AbortController()
-  const hanging = hook.deliver([event({ id: '2' })], { signal: controller.signal })
-  await target.until(() => target.received().length === 2)
-  await target.stop()
-  assert.deepEqual(await hanging, [])
-  await target.restart()
+  for (const end of ['breaks off', 'hangs']) {
+    target.raw('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx')
+    const controller = new AbortController()
+    const delivery = hook.deliver([event({ id: end })], { signal: controller.signal })
+    await target.until(() => target.received().some(({ attributes }) => attributes.id === end))
+    if (end === 'hangs') {
+      // by the next answer the head of this one is in, too
+      await attempt(hook)
+      controller.abort()
+    } else {
+      await target.restart()
+    }
+    assert.deepEqual(await delivery, [], end)
+  }
 })
 
 test('connections are used again after answers that were read to their end', async () => {
