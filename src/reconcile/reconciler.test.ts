@@ -1,0 +1,285 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Act, added, bookmark, deleted, list, modified, pod, Rig, watch } from '../informer/test-kit.ts'
+import { KubeError } from '../kube/errors.ts'
+import type { KubeObject } from '../kube/object.ts'
+import { SetDigest } from '../lib/set-digest.ts'
+import type { Change } from './change.ts'
+import { Reconciler, type ResyncOptions } from './reconciler.ts'
+
+const never: ResyncOptions = { everyMs: 0, snapshot: 'off' }
+
+/** A reconciler on a real informer on a scripted server. */
+class Stand implements AsyncDisposable {
+  readonly rig: Rig
+  readonly stop = new AbortController()
+  readonly reconciler: Reconciler
+  readonly taken: Change[] = []
+  readonly reading: Promise<void>
+
+  constructor(script: ConstructorParameters<typeof Rig>[0], resync = never) {
+    this.rig = new Rig(script)
+    let snapshots = 0
+    this.reconciler = new Reconciler({
+      stream: 'pods/pods',
+      reader: this.rig.reader,
+      objects: () => this.rig.informer.indexer.objects(),
+      resync,
+      snapshotId: () => `r${++snapshots}`,
+      clock: this.rig.clock,
+      random: () => 0.5,
+    })
+    this.reading = this.#read()
+  }
+
+  async #read(): Promise<void> {
+    for await (const changes of this.reconciler.changes(this.stop.signal)) this.taken.push(...changes)
+  }
+
+  /** What came since the last call, in short, after `ms` have passed. */
+  async changes(ms = 0): Promise<readonly string[]> {
+    await this.rig.clock.advance(ms)
+    return this.taken.splice(0).map(short)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop.abort()
+    await this.reading
+    await this.rig[Symbol.asyncDispose]()
+  }
+}
+
+function short(change: Change): string {
+  switch (change.type) {
+    case 'Added':
+    case 'Updated':
+      return `${change.type} ${change.object.metadata.name}@${change.object.metadata.resourceVersion}`
+    case 'Deleted':
+      return `Deleted ${change.identity.name}`
+    case 'Progress':
+      return `Progress ${change.resourceVersion}`
+    case 'Gap':
+      return `Gap ${change.from}-${change.to} ${change.cause}`
+    case 'SnapshotItem':
+      return `item ${change.object.metadata.name}@${change.object.metadata.resourceVersion}`
+    case 'SnapshotBegin':
+      return `begin ${change.snapshot.id} ${change.snapshot.reason} ${change.snapshot.mode} ${change.snapshot.ledger} at ${change.resourceVersion}`
+    case 'SnapshotAborted':
+      return `aborted ${change.snapshot.id}: ${change.cause}`
+    case 'SnapshotEnd': {
+      const { items, added, updated, deleted, unchanged } = change.result
+      return `end at ${change.resourceVersion}: ${items} items +${added} ~${updated} -${deleted} =${unchanged}`
+    }
+  }
+}
+
+test('P6 the first list is a snapshot, never Added, and an empty one has begin and end too', async () => {
+  await using full = new Stand([list(9, [pod('shop/a', 3), pod('shop/b', 7)]), watch()])
+  assert.deepEqual(await full.changes(), [
+    'Progress 9',
+    'begin pods/pods:r1 startup full cold at 9',
+    'item a@3',
+    'item b@7',
+    'end at 9: 2 items +0 ~0 -0 =2',
+  ])
+  await using empty = new Stand([list(9, []), watch()])
+  assert.deepEqual(await empty.changes(), [
+    'Progress 9',
+    'begin pods/pods:r1 startup full cold at 9',
+    'end at 9: 0 items +0 ~0 -0 =0',
+  ])
+})
+
+test('live changes follow as they are, and move the position', async () => {
+  const frames: Act = [added(pod('shop/b', 11)), modified(pod('shop/a', 12)), deleted(pod('shop/a', 13)), bookmark(20)]
+  await using stand = new Stand([list(9, [pod('shop/a', 3)]), watch({ afterMs: 10 }, frames)])
+  await stand.changes()
+  assert.deepEqual(await stand.changes(10), ['Added b@11', 'Updated a@12', 'Deleted a', 'Progress 20'])
+  assert.equal(stand.reconciler.position, '20')
+})
+
+test('P5 a relist while running is a gap and its differences, and no snapshot', async () => {
+  await using stand = new Stand([
+    list(9, [pod('shop/a', 3), pod('shop/b', 4)]),
+    watch({ afterMs: 10 }, [{ type: 'ERROR', error: new KubeError('expired', 'old') }]),
+    list(50, [pod('shop/b', 40), pod('shop/c', 45)]),
+    watch(),
+  ])
+  await stand.changes()
+  assert.deepEqual(await stand.changes(5_000), [
+    'Gap 9-50 expired',
+    'Deleted a',
+    'Updated b@40',
+    'Added c@45',
+    'Progress 50',
+  ])
+})
+
+test('P6 the end is true at its own position: what changed since begin is counted, and no item stands for it', async () => {
+  const many = Array.from({ length: 150 }, (_, index) => pod(`shop/p${index}`, index + 1))
+  await using stand = new Stand([
+    list(200, many),
+    watch([modified(pod('shop/p149', 201)), deleted(pod('shop/p148', 202)), added(pod('shop/q', 203))]),
+  ])
+  const changes = await stand.changes()
+  const items = changes.filter((change) => change.startsWith('item '))
+  const end = changes.at(-1) ?? ''
+  const live = changes.filter((change) => /^(Added|Updated|Deleted)/.test(change))
+  assert.deepEqual(live, ['Updated p149@201', 'Deleted p148', 'Added q@203'])
+  // 149 of the list that are left, and q; whether an item or a live change stands for one depends on the order
+  assert.match(end, /^end at 203: 150 items/)
+  const stood = new Set([...items.map((item) => item.split(/[ @]/)[1]), 'p149', 'q'])
+  stood.delete('p148')
+  assert.equal(stood.size, 150)
+})
+
+test('a scheduled snapshot comes after its interval, and one that is asked for at once', async () => {
+  await using stand = new Stand([list(9, [pod('shop/a', 3)]), watch()], { everyMs: 1_000, snapshot: 'markers' })
+  await stand.changes()
+  assert.deepEqual(await stand.changes(999), [])
+  assert.deepEqual(await stand.changes(1), [
+    'begin pods/pods:r2 periodic markers warm at 9',
+    'end at 9: 1 items +0 ~0 -0 =1',
+  ])
+  stand.reconciler.request('requested', 'full')
+  assert.deepEqual(await stand.changes(), [
+    'begin pods/pods:r3 requested full warm at 9',
+    'item a@3',
+    'end at 9: 1 items +0 ~0 -0 =1',
+  ])
+})
+
+test('X8 F13 a restored server: a gap, the differences, and a full snapshot of the new history', async () => {
+  await using stand = new Stand([
+    list(90, [pod('shop/a', 3), pod('shop/b', 80)]),
+    watch({ afterMs: 10 }, new KubeError('reset', 'gone')),
+    list(50, []),
+    list(50, [pod('shop/a', 3)]),
+    watch(),
+  ])
+  await stand.changes()
+  assert.deepEqual(await stand.changes(5_000), [
+    'Gap 90-50 restored',
+    'Deleted b',
+    'Progress 50',
+    'begin pods/pods:r2 gap full cold at 50',
+    'item a@3',
+    'end at 50: 1 items +0 ~0 -0 =1',
+  ])
+})
+
+test('I6 a snapshot that is running at the end is aborted', async () => {
+  const many = Array.from({ length: 150 }, (_, index) => pod(`shop/p${index}`, index + 1))
+  const rig = new Rig([list(200, many), watch()])
+  const stop = new AbortController()
+  const reconciler = new Reconciler({
+    stream: 'pods/pods',
+    reader: rig.reader,
+    objects: () => rig.informer.indexer.objects(),
+    resync: never,
+    snapshotId: () => 'r1',
+    clock: rig.clock,
+    random: () => 0.5,
+  })
+  const taken: string[] = []
+  for await (const changes of reconciler.changes(stop.signal)) {
+    taken.push(...changes.map(short))
+    if (changes.some((change) => change.type === 'SnapshotItem')) stop.abort()
+  }
+  assert.equal(taken.at(-1), 'aborted pods/pods:r1: the stream was stopped')
+  await rig[Symbol.asyncDispose]()
+})
+
+test('a snapshot whose end a sink was not told of is sent again after a minute', async () => {
+  await using stand = new Stand([list(9, []), watch()])
+  await stand.changes()
+  stand.reconciler.repeat({ id: 'pods/pods:r1', reason: 'startup', mode: 'full', ledger: 'cold' })
+  assert.deepEqual(await stand.changes(59_999), [])
+  assert.deepEqual(await stand.changes(1), [
+    'begin pods/pods:r2 startup full cold at 9',
+    'end at 9: 0 items +0 ~0 -0 =0',
+  ])
+})
+
+test('P6 I1 for random histories, at every end the digests are those of what a consumer has by then', async () => {
+  const step = fc.record({ key: fc.nat(5), type: fc.constantFrom('put', 'put', 'delete', 'snapshot', 'chunk') })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const here = new Map<string, KubeObject>([['k0', pod('shop/k0', 5)]])
+      let version = 10
+      const acts: Act[] = []
+      const requests: number[] = []
+      let frames: ReturnType<typeof added>[] = []
+      const flush = () => {
+        if (frames.length > 0) acts.push({ afterMs: 1 }, frames)
+        frames = []
+      }
+      for (const { key, type } of steps) {
+        const name = `k${key}`
+        const known = here.get(name)
+        version++
+        if (type === 'chunk') flush()
+        else if (type === 'snapshot') requests.push(acts.length)
+        else if (type === 'delete' && known) {
+          frames.push(
+            deleted({
+              ...known,
+              metadata: { ...known.metadata, resourceVersion: pod('x', version).metadata.resourceVersion },
+            }),
+          )
+          here.delete(name)
+        } else if (type === 'put') {
+          const object = pod(`shop/${name}`, version, { uid: known?.metadata.uid ?? `${name}-${version}` })
+          frames.push(known ? modified(object) : added(object))
+          here.set(name, object)
+        }
+      }
+      flush()
+      await using stand = new Stand([list(10, [pod('shop/k0', 5)]), watch(...acts)])
+      for (let ms = 0; ms <= acts.length; ms++) {
+        if (requests.includes(ms)) stand.reconciler.request('requested', 'full')
+        await stand.rig.clock.advance(1)
+      }
+      checkDigests(stand.taken)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+function checkDigests(changes: readonly Change[]): void {
+  const copy = new Map<string, string>()
+  let before: ReadonlyMap<string, string> = new Map()
+  for (const change of changes) {
+    switch (change.type) {
+      case 'Added':
+      case 'Updated':
+      case 'SnapshotItem':
+        copy.set(
+          `${change.object.metadata.namespace}/${change.object.metadata.name}:${change.object.metadata.uid}`,
+          change.object.metadata.resourceVersion,
+        )
+        break
+      case 'Deleted':
+        copy.delete(`${change.identity.namespace}/${change.identity.name}:${change.identity.uid}`)
+        break
+      case 'SnapshotBegin':
+        before = new Map(copy)
+        break
+      case 'SnapshotEnd': {
+        const members = new SetDigest()
+        const state = new SetDigest()
+        for (const [identity, version] of copy) {
+          members.add(identity)
+          state.add(`${identity}:${version}`)
+        }
+        assert.deepEqual(
+          { items: copy.size, members: members.toString(), state: state.toString() },
+          { items: change.result.items, members: change.result.members, state: change.result.state },
+          `at the end of ${change.snapshot.id}, begun with ${before.size}`,
+        )
+      }
+    }
+  }
+  assert.ok(changes.some((change) => change.type === 'SnapshotEnd'))
+}
