@@ -51,6 +51,8 @@ export class BridgeStream {
   #informer: Informer | undefined
   #failure: Error | undefined
   #position: ResourceVersion | undefined
+  /** The first list is in, and its snapshot has begun. */
+  #synced = false
 
   constructor(options: BridgeStreamOptions) {
     this.#options = options
@@ -76,7 +78,7 @@ export class BridgeStream {
   }
 
   get status(): BridgeStreamStatus {
-    const synced = this.#position !== undefined
+    const synced = this.#synced
     if (!this.#informer) return { type: 'discovering', error: this.#failure }
     const { status } = this.#informer
     if (status.type === 'degraded') return { type: 'degraded', error: status.error, synced }
@@ -140,6 +142,7 @@ export class BridgeStream {
     drain: AbortSignal,
   ): Promise<void> {
     for (const output of this.#outputs) await output.offer(change, translation, drain)
+    this.#synced = true
     const position = change.type === 'Gap' ? change.to : change.resourceVersion
     const restored = change.type === 'Gap' && change.cause === 'restored'
     if (restored || !this.#position || compareResourceVersions(position, this.#position) > 0) this.#position = position
