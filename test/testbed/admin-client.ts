@@ -127,6 +127,10 @@ export class AdminClient implements AsyncDisposable {
       dispatcher: this.#agent,
       headers: { authorization: `Bearer ${this.#token}`, 'content-type': contentType },
       ...(body && { body: JSON.stringify(body) }),
+    }).catch((error: unknown) => {
+      // the certificate that the agent was made with may have been half written
+      this.reset()
+      throw error
     })
     const text = await response.body.text()
     if (response.statusCode >= 300)
