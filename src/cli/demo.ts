@@ -29,6 +29,8 @@ export async function demo({ forMs }: DemoOptions, edge: ProcessEdge): Promise<E
   const end = new AbortController()
   const signal = AbortSignal.any([edge.signal, end.signal])
   using _end = forMs === undefined ? undefined : clock.after(forMs, () => end.abort())
+  // whoever read the events has gone (`| head`): there is nobody to show anything to
+  stdout.once('error', () => end.abort())
   const say = (line: string) => void stderr.write(`${stderr.isTTY ? styleText('dim', line) : line}\n`)
 
   await using simulator = await new Simulator({ clock }).start()
