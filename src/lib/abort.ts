@@ -24,7 +24,10 @@ export function sleep(delayMs: number, clock: Clock, signal: AbortSignal): Promi
  * The work behind `promise` goes on; a later rejection of it is swallowed because nobody waits for it any more.
  */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
+  if (signal.aborted) {
+    promise.catch(() => {})
+    throw signal.reason
+  }
   const aborted = Promise.withResolvers<never>()
   using _ = addAbortListener(signal, () => aborted.reject(signal.reason))
   return await Promise.race([promise, aborted.promise])
