@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import type { DeliveryObserver, SinkState } from '../delivery/observer.ts'
 import type { InformerFault, InformerOptions } from '../informer/index.ts'
-import { type KubeObject, oversizedReason } from '../kube/object.ts'
+import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object.ts'
 import { takenFrom } from '../kube/taken.ts'
 import type { Change } from '../reconcile/change.ts'
 import type { Redact } from '../redact/redact.ts'
@@ -27,8 +27,8 @@ export function informerOptions(
   const inOrder = () => states.tell({ key, state: 'in order', level: 'info', message: 'the stream is in order' })
   return {
     transform: (object) => {
-      const oversized = oversizedReason(object)
-      if (oversized) metrics.degraded(degradedReasons[oversized])
+      const unread = unreadReason(object)
+      if (unread) metrics.degraded(degradedReasons[unread])
       const redacted = redact(object)
       metrics.redacted(takenFrom(redacted)?.redacted.length ?? 0)
       return redacted
@@ -52,7 +52,11 @@ export function informerOptions(
   }
 }
 
-const degradedReasons = { size: 'frame-bytes', depth: 'depth' } as const satisfies Record<string, DegradedReason>
+const degradedReasons: Record<UnreadReason, DegradedReason> = {
+  size: 'frame-bytes',
+  depth: 'depth',
+  transform: 'transform',
+}
 
 function informerFault(stream: string, fault: InformerFault, { metrics, logger, states }: Telemetry): void {
   switch (fault.type) {
@@ -65,7 +69,7 @@ function informerFault(stream: string, fault: InformerFault, { metrics, logger, 
     }
     case 'Object':
       metrics.pipelineError('transform')
-      metrics.degraded('transform')
+      metrics.degraded(degradedReasons.transform)
       logger.error({ stream, error: fault.error }, 'an object could not be redacted: only its identity goes on')
       return
     case 'Index':

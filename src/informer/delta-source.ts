@@ -10,10 +10,10 @@ import {
   type ObjectIdentity,
   type ResourceVersion,
   type Uid,
+  unreadReason,
 } from '../kube/object.ts'
 import type { Delta, GapCause, Seen } from './delta.ts'
 import { type Change, type DeltaQueue, type Entry, MAX_POP } from './delta-queue.ts'
-import { isIdentityOnly } from './identity-only.ts'
 import type { Store } from './indexer.ts'
 import type { StreamObserver } from './observer.ts'
 
@@ -259,7 +259,7 @@ function isSameVersion(stored: KubeObject, listed: KubeObject): boolean {
   return (
     stored.metadata.uid === listed.metadata.uid &&
     stored.metadata.resourceVersion === listed.metadata.resourceVersion &&
-    (isIdentityOnly(listed) || !isIdentityOnly(stored))
+    (unreadReason(listed) !== undefined || unreadReason(stored) === undefined)
   )
 }
 

@@ -1,4 +1,5 @@
 /** `deltawire/informer`: list, watch and cache objects of a Kubernetes API server. Start at `SharedInformerFactory`. */
+export { type UnreadReason, unreadReason } from '../kube/object.ts'
 export type { Delta, GapCause, Seen, Tombstone } from './delta.ts'
 export type { DeltaReader } from './delta-reader.ts'
 export type { Scope } from './delta-source.ts'
@@ -10,7 +11,6 @@ export {
   keyOf,
   type Registration,
 } from './handlers.ts'
-export { isIdentityOnly } from './identity-only.ts'
 export type { Indexer, IndexFunction } from './indexer.ts'
 export { Informer, type InformerOptions, informerDefaults, type StreamStatus } from './informer.ts'
 export { everything, type LabelSelector, parseLabelSelector } from './label-selector.ts'

@@ -1,7 +1,7 @@
 import { addAbortListener } from 'node:events'
 import type { KubeError } from '../kube/errors.ts'
 import type { ListWatch } from '../kube/list-watch.ts'
-import { type KubeObject, keyOf, type ObjectKey, type ResourceVersion } from '../kube/object.ts'
+import { asUnread, type KubeObject, keyOf, type ObjectKey, type ResourceVersion } from '../kube/object.ts'
 import type { Random } from '../lib/backoff.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { Condition } from './condition.ts'
@@ -10,7 +10,6 @@ import type { DeltaReader } from './delta-reader.ts'
 import { DeltaSource, type Scope } from './delta-source.ts'
 import { HandlerLoop } from './handler-loop.ts'
 import type { Handler, HandlerOptions, Registration } from './handlers.ts'
-import { reduceToIdentity } from './identity-only.ts'
 import { byNamespace, type Indexer, NAMESPACE_INDEX, Store } from './indexer.ts'
 import { type Lister, listerOf } from './lister.ts'
 import { Lockstep } from './lockstep.ts'
@@ -250,7 +249,7 @@ export class Informer<T extends KubeObject = KubeObject> {
       return { key, object: this.#options.transform?.(object) ?? object }
     } catch (error) {
       this.#report({ type: 'Object', key, error })
-      return key && { key, object: reduceToIdentity(object) }
+      return key && { key, object: asUnread(object, 'transform') }
     }
   }
 

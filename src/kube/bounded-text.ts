@@ -1,5 +1,5 @@
 import { nestsDeeper, StringCollector } from './json-strings.ts'
-import type { OversizedReason } from './object.ts'
+import type { UnreadReason } from './object.ts'
 
 /** What one object may be; checked on its bytes, before anything parses them. */
 export interface ObjectLimits {
@@ -16,7 +16,7 @@ export type BoundedText =
   | { readonly type: 'Whole'; readonly bytes: Buffer; readonly length: number }
   | {
       readonly type: 'Oversized'
-      readonly reason: OversizedReason
+      readonly reason: UnreadReason
       readonly strings: ReadonlyMap<string, string>
       readonly length: number
     }

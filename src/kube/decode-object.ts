@@ -4,8 +4,8 @@ import { KubeError } from './errors.ts'
 import { isRecord, type JsonRecord } from './json.ts'
 import {
   apiVersionOf,
+  asUnread,
   type KubeObject,
-  markOversized,
   type Resource,
   type ResourceVersion,
   resourceName,
@@ -70,7 +70,7 @@ export function decodeOversized<T extends KubeObject>(
 ): T {
   const at = (path: (typeof identityPaths)[number]) => strings.get(prefix + path)
   const namespace = at('metadata.namespace')
-  const object: KubeObject = decodeObject(
+  const object = decodeObject<T>(
     {
       apiVersion: at('apiVersion'),
       kind: at('kind'),
@@ -84,7 +84,7 @@ export function decodeOversized<T extends KubeObject>(
     expected,
     kindIfAbsent,
   )
-  return markOversized(object, reason) as T
+  return asUnread(object, reason)
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''

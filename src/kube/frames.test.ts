@@ -5,7 +5,7 @@ import { defaultLimits } from './bounded-text.ts'
 import { KubeError } from './errors.ts'
 import { FrameDecoder } from './frames.ts'
 import type { Frame } from './list-watch.ts'
-import { type KubeObject, oversizedReason, type Resource } from './object.ts'
+import { type KubeObject, type Resource, unreadReason } from './object.ts'
 
 const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
 
@@ -162,7 +162,7 @@ test('an object longer than the limit is delivered as its identity, whatever the
     assert.equal(objectOf(before).metadata.name, 'a')
     assert.equal(objectOf(after).metadata.name, 'b')
     assert.ok(frame?.type === 'MODIFIED')
-    assert.equal(oversizedReason(frame.object), 'size')
+    assert.equal(unreadReason(frame.object), 'size')
     assert.deepEqual(JSON.parse(JSON.stringify(frame.object)), pod('big', '7'))
     assert.equal(frame.bytes, line('MODIFIED', big).length - 1)
   }
@@ -175,11 +175,11 @@ test('F55 a nesting of 513 to 100,000 is delivered as its identity; 512 is deliv
       `"data":${'['.repeat(levels - 1)}${last}${']'.repeat(levels - 1)}`,
     )
   const [whole] = decode([Buffer.from(nested(512, '1'))])
-  assert.equal(oversizedReason(objectOf(whole)), undefined)
+  assert.equal(unreadReason(objectOf(whole)), undefined)
   assert.ok('data' in objectOf(whole))
   for (const levels of [513, 2_000, 10_000, 30_000, 100_000]) {
     const [frame] = decode([Buffer.from(nested(levels, '"}]}]"'))])
-    assert.equal(oversizedReason(objectOf(frame)), 'depth', `${levels} levels`)
+    assert.equal(unreadReason(objectOf(frame)), 'depth', `${levels} levels`)
     assert.deepEqual(JSON.parse(JSON.stringify(objectOf(frame))), pod('deep', '7'))
   }
 })

@@ -5,7 +5,7 @@ import { defaultLimits } from './bounded-text.ts'
 import { KubeError } from './errors.ts'
 import { ListDecoder } from './list-decoder.ts'
 import type { ListPage } from './list-watch.ts'
-import { type KubeObject, oversizedReason, type Resource } from './object.ts'
+import { type KubeObject, type Resource, unreadReason } from './object.ts'
 
 const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
 
@@ -131,14 +131,14 @@ test('one object too long or too deep among others comes as its identity; the ot
   const deep = JSON.parse(`${'['.repeat(400)}${']'.repeat(400)}`)
   const text = list([item('a'), item('long', { data: 'x'.repeat(9000) }), item('deep', { data: deep }), item('b')])
   const page = decode(text, { limits: { frameBytes: 5000, depth: 300 } })
-  assert.deepEqual(page.items.map(oversizedReason), [undefined, 'size', 'depth', undefined])
+  assert.deepEqual(page.items.map(unreadReason), [undefined, 'size', 'depth', undefined])
   assert.deepEqual(JSON.parse(JSON.stringify(page.items)), [pod('a'), pod('long'), pod('deep'), pod('b')])
 })
 
 test('F55 a page with an object nested 100,000 deep is read', () => {
   const nest = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`
   const text = list([item('a'), item('deep', { data: 0 })]).replace('"data":0', `"data":${nest}`)
-  assert.deepEqual(decode(text).items.map(oversizedReason), [undefined, 'depth'])
+  assert.deepEqual(decode(text).items.map(unreadReason), [undefined, 'depth'])
 })
 
 test('what stands beside the items is bounded', () => {

@@ -40,19 +40,31 @@ export interface KubeObject {
   readonly [member: string]: unknown
 }
 
-/** Why an object was not parsed: longer, or nested deeper, than the limits allow. */
-export type OversizedReason = 'size' | 'depth'
+/** Why nothing but its identity is known of an object: longer, or nested deeper, than is parsed; or its transform failed. */
+export type UnreadReason = 'size' | 'depth' | 'transform'
 
-const oversized = Symbol('oversized')
+const unread = Symbol('unread')
 
-/** `object`, which holds identity only, marked as standing for one that exceeded a limit. Spreading a copy keeps the mark. */
-export function markOversized<T extends KubeObject>(object: T, reason: OversizedReason): T {
-  return { ...object, [oversized]: reason }
+/**
+ * What may be kept of an object that could not be read: apiVersion, kind, name, namespace, uid and resourceVersion. It
+ * stands for the object everywhere, so that no change of it, and above all no delete, is silent. Spreading a copy keeps
+ * the mark; JSON does not show it.
+ */
+export function asUnread<T extends KubeObject>({ apiVersion, kind, metadata }: T, reason: UnreadReason): T {
+  const { name, namespace, uid, resourceVersion } = metadata
+  const identity = { name, ...(namespace === undefined ? {} : { namespace }), uid, resourceVersion }
+  const reduced: KubeObject & { readonly [unread]: UnreadReason } = {
+    apiVersion,
+    kind,
+    metadata: identity,
+    [unread]: reason,
+  }
+  return reduced as KubeObject as T
 }
 
-/** Set on an object of which only apiVersion, kind, name, namespace, uid and resourceVersion are known. JSON does not show it. */
-export function oversizedReason(object: KubeObject): OversizedReason | undefined {
-  return (object as KubeObject & { readonly [oversized]?: OversizedReason })[oversized]
+/** Why the object is what `asUnread` left of one; undefined for a whole object. */
+export function unreadReason(object: KubeObject): UnreadReason | undefined {
+  return (object as KubeObject & { readonly [unread]?: UnreadReason })[unread]
 }
 
 /** What is known of an object whose last state is not: identity only. */

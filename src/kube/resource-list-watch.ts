@@ -16,7 +16,7 @@ export interface ListWatchOptions {
   readonly fieldSelector?: string | undefined
   /** Fetch metadata only. The objects still carry the resource's own apiVersion and kind. @default false */
   readonly metadataOnly?: boolean | undefined
-  /** An object beyond them is delivered as its identity, see `oversizedReason`. */
+  /** An object beyond them is delivered as its identity, see `unreadReason`. */
   readonly limits?: ObjectLimits | undefined
 }
 

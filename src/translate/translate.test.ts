@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertValidAttributes } from '../events/index.ts'
-import type { KubeObject, ObjectIdentity, Resource, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
+import {
+  asUnread,
+  type KubeObject,
+  type ObjectIdentity,
+  type Resource,
+  type ResourceVersion,
+  type Timestamp,
+  type Uid,
+} from '../kube/object.ts'
 import type { Snapshot } from '../reconcile/change.ts'
 import { createRedaction } from '../redact/redact.ts'
 import { allOn, type Payload, type View, wholeObject } from '../route/view.ts'
@@ -192,6 +200,37 @@ test('F54 a payload that does not fit shrinks step by step under the same id, do
     ['metadata', 'metadata', ['object', 'changed']],
     ['reference', 'reference', ['object']],
   ])
+})
+
+for (const reason of ['size', 'depth', 'transform'] as const) {
+  test(`P1 of an object that could not be read (${reason}) a degraded reference goes out, whatever was asked for`, () => {
+    const change = { type: 'Updated', object: asUnread(web('42', {}), reason), previous: web('41', {}) } as const
+    const { attributes, data } = send({ ...change, ...watched('42') }, view({ previous: true }))
+    assert.deepEqual(
+      [attributes.id, attributes.degraded, attributes.dataschema.split(':')[3], JSON.parse(data ?? '')],
+      [
+        'u1:42',
+        'reference',
+        'reference',
+        {
+          object: {
+            apiVersion: 'apps/v1',
+            kind: 'Deployment',
+            namespace: 'shop',
+            name: 'web',
+            uid: 'u1',
+            resourceVersion: '42',
+          },
+        },
+      ],
+    )
+  })
+}
+
+test('what could not be read is no previous state: nothing is said to have changed since', () => {
+  const previous = asUnread(web('41', {}), 'transform')
+  const change = { type: 'Updated', object: web('42', { replicas: 2 }), previous, ...watched('42') } as const
+  assert.deepEqual(Object.keys(dataOf(send(change, view({ previous: true }))) as object), ['object'])
 })
 
 const snapshot: Snapshot = { id: `${stream}:r1`, reason: 'startup', mode: 'full', ledger: 'cold' }

@@ -20,7 +20,7 @@ import {
   versionId,
 } from '../events/index.ts'
 import type { OutboundEvent } from '../events/outbound.ts'
-import { apiVersionOf, type KubeObject, oversizedReason, type Resource, resourceName } from '../kube/object.ts'
+import { apiVersionOf, type KubeObject, type Resource, resourceName, unreadReason } from '../kube/object.ts'
 import { takenFrom } from '../kube/taken.ts'
 import type { Change } from '../reconcile/change.ts'
 import type { View } from '../route/view.ts'
@@ -73,7 +73,7 @@ export function createTranslator(description: StreamDescription): (change: Notab
     const { namespace, name: objectName, uid, resourceVersion } = object.metadata
     const content: Content = {
       object,
-      previous: change.type === 'Updated' ? change.previous : undefined,
+      previous: previousOf(change),
       ...(change.type === 'Deleted' && { finalStateKnown: change.finalStateKnown }),
     }
     const writer = new PayloadWriter(content)
@@ -112,8 +112,7 @@ export function createTranslator(description: StreamDescription): (change: Notab
         ...(smaller && { smaller: () => outbound(smaller) }),
       }
     }
-    // of an object that was too large to read only the identity is known
-    const unread = oversizedReason(object as KubeObject) !== undefined
+    const unread = unreadReason(object as KubeObject) !== undefined
     return ({ payload }) => outbound(unread ? { shape: 'reference', previous: false, degraded: 'reference' } : payload)
   }
 
@@ -201,6 +200,12 @@ function objectOf(change: ObjectChange, resource: Resource): PartialObject {
   if (change.object) return change.object
   const { identity } = change as Extract<ObjectChange, { type: 'Deleted' }>
   return { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: { ...identity } }
+}
+
+/** The last observed state; none if nothing but an identity was kept of it. */
+function previousOf(change: ObjectChange): KubeObject | undefined {
+  const previous = change.type === 'Updated' ? change.previous : undefined
+  return previous && unreadReason(previous) === undefined ? previous : undefined
 }
 
 function idOf(change: ObjectChange): string {

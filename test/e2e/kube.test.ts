@@ -8,7 +8,7 @@ import { discover } from '../../src/kube/discovery.ts'
 import { KubeError, type KubeErrorCode } from '../../src/kube/errors.ts'
 import { loadKubeConfig } from '../../src/kube/kube-config.ts'
 import type { Frame, Frames } from '../../src/kube/list-watch.ts'
-import { type KubeObject, oversizedReason, type Resource, resourceVersion } from '../../src/kube/object.ts'
+import { type KubeObject, type Resource, resourceVersion, unreadReason } from '../../src/kube/object.ts'
 import { type ListWatchOptions, listWatch } from '../../src/kube/resource-list-watch.ts'
 import { startApiServer, type TestApiServer, type TestUser } from '../testbed/api-server.ts'
 
@@ -152,7 +152,7 @@ test('F54 F55 an object too long or too deep comes as its identity, in lists and
   await create('small')
   const { items, resourceVersion: from } = await api.list({ limit: 500 }, within())
   assert.deepEqual(
-    items.map((item) => [item.metadata.name, oversizedReason(item), 'data' in item]),
+    items.map((item) => [item.metadata.name, unreadReason(item), 'data' in item]),
     [
       ['giant', 'size', false],
       ['small', undefined, false],
@@ -163,8 +163,8 @@ test('F54 F55 an object too long or too deep comes as its identity, in lists and
   await create('last')
   const [frame, last] = await readUntil(frames, named('last'))
   assert.ok(frame?.type === 'ADDED' && last?.type === 'ADDED')
-  assert.deepEqual([frame.object.metadata.name, oversizedReason(frame.object)], ['giant-too', 'size'])
-  assert.equal(oversizedReason(last.object), undefined)
+  assert.deepEqual([frame.object.metadata.name, unreadReason(frame.object)], ['giant-too', 'size'])
+  assert.equal(unreadReason(last.object), undefined)
 
   let nested: unknown = 'bottom'
   for (let level = 0; level < 600; level++) nested = { a: nested }
@@ -176,7 +176,7 @@ test('F54 F55 an object too long or too deep comes as its identity, in lists and
   })
   const deep = await listWatch(client, widgets).list({ limit: 500 }, within())
   assert.deepEqual(
-    deep.items.map((item) => [item.metadata.name, oversizedReason(item)]),
+    deep.items.map((item) => [item.metadata.name, unreadReason(item)]),
     [['deep', 'depth']],
   )
 })
