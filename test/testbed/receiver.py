@@ -47,7 +47,7 @@ class Receiver(BaseHTTPRequestHandler):
             say(decode(headers, body))
             status = 204
         except Exception as error:  # every decoding error is a finding
-            say({"failure": repr(error), "headers": headers})
+            say({"failure": f"{type(error).__name__}: {error}", "headers": headers})
             status = 400
         self.send_response(status)
         if status != 204:

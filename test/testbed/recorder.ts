@@ -30,7 +30,7 @@ interface WatchLine {
   readonly result?: {
     readonly header: { readonly revision: string }
     readonly canceled?: boolean
-    readonly cancel_reason?: string
+    readonly compact_revision?: string
     readonly events?: readonly WatchEvent[]
   }
   readonly error?: unknown
@@ -73,13 +73,9 @@ export class Recorder implements AsyncDisposable {
    * Rejects if etcd ended the watch, for example because it was compacted beyond `from`.
    */
   async until(revision: bigint, ...prefixes: readonly string[]): Promise<readonly RecordedChange[]> {
-    await eventually(
-      () => {
-        if (this.#failure) throw this.#failure
-        return this.#revision >= revision
-      },
-      { what: `etcd's history is read up to ${revision}` },
-    )
+    const what = `etcd's history is read up to ${revision}`
+    await eventually(() => this.#failure !== undefined || this.#revision >= revision, { what })
+    if (this.#failure !== undefined) throw this.#failure
     return this.#changes.filter(({ key }) => prefixes.some((prefix) => key.startsWith(prefix)))
   }
 
@@ -105,8 +101,10 @@ export class Recorder implements AsyncDisposable {
   }
 
   #take({ result, error }: WatchLine): void {
-    if (!result || result.canceled)
-      throw new Error(`etcd refused the watch: ${JSON.stringify(error ?? result?.cancel_reason)}`)
+    if (!result || result.canceled) {
+      const compacted = result?.compact_revision && `compacted up to ${result.compact_revision}`
+      throw new Error(`etcd ended the watch of its history: ${compacted || JSON.stringify(error ?? result)}`)
+    }
     for (const event of result.events ?? []) {
       const change = changeOf(event)
       if (change) this.#changes.push(change)
