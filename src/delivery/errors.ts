@@ -3,6 +3,7 @@
  * - `event`: only this event's lane backs off and tries again, until the event's budget is spent;
  * - `permanent`: this event goes to the dead letters at once;
  * - `sink`: the whole sink is out of order; all of it waits, and no event spends its budget.
+ * Failures of the first two classes count as one of the sink when events of many keys fail in a row (judge.ts).
  */
 export const deliveryErrors = {
   failed: { class: 'event' },

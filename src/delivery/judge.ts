@@ -1,12 +1,19 @@
-/** What is to be done about a failed event: the table of errors.ts in action. Changes nothing but counters. */
+/**
+ * What is to be done about a failed event: the table of errors.ts in action. Changes nothing but counters.
+ *
+ * A failure that is about one event may still be the sink's: one that stalls, or answers everything alike, fails every
+ * event in turn. What tells is whether others get through. So when events of ten different keys have failed in a row,
+ * without a delivery in between, the sink is out of order: all wait, one event is tried at a time, and until one is
+ * delivered nothing is given up and no budget is spent.
+ */
 import type { Random } from '../lib/backoff.ts'
 import type { Entry } from './entry.ts'
 import { DeliveryError, type DeliveryErrorCode, deliveryErrors } from './errors.ts'
 import { eventDelay, type RetryOptions } from './retry.ts'
 import type { OutboundEvent } from './sink.ts'
 
-/** So many permanent failures in a row, over as many keys, mean that the sink is misconfigured, not the events. */
-const MISCONFIGURED_KEYS = 10
+/** Failures of so many keys in a row are the sink's, not the events'. */
+const SUSPICIOUS_KEYS = 10
 /** An event that makes the sink throw something unexpected so often, alone in its batch, is given up. */
 const UNEXPECTED_THROWS = 3
 
@@ -34,13 +41,15 @@ export interface FailedAttempt {
   readonly isProbe: boolean
   /** The sink threw something that is no DeliveryError. */
   readonly unexpected: boolean
+  /** Others of its batch were delivered. */
+  readonly partial: boolean
 }
 
 export class Judge {
   readonly #retry: RetryOptions
   readonly #random: Random
-  /** Keys of the permanent failures since the last delivery. Once there are enough, nothing is given up until one. */
-  readonly #refusedKeys = new Set<string>()
+  /** Whose events have failed for their own sake since the last delivery; at `SUSPICIOUS_KEYS` it grows no more. */
+  readonly #failedKeys = new Set<string>()
 
   constructor(retry: RetryOptions, random: Random) {
     this.#retry = retry
@@ -49,46 +58,46 @@ export class Judge {
 
   /** The sink takes events. */
   delivered(): void {
-    this.#refusedKeys.clear()
+    this.#failedKeys.clear()
   }
 
   failed(entry: Entry, error: DeliveryError, attempt: FailedAttempt): Judgement {
-    switch (classOf(error, attempt)) {
-      case 'event': {
-        if (attempt.unexpected && ++entry.throws >= UNEXPECTED_THROWS) return this.#refused(entry, error)
-        const verdict = this.#backOff(entry, error, attempt)
-        return error.retryAfterMs === undefined ? { verdict } : { verdict, pause: error }
-      }
-      case 'permanent': {
-        const event = error.code === 'too-large' ? entry.event.smaller?.() : undefined
-        return event ? { verdict: { type: 'degrade', event } } : this.#refused(entry, error)
-      }
-      case 'sink': {
-        // an event that keeps taking the sink down is the cause, not the victim
-        const suspect = attempt.wasOpen && ++entry.outages > 1
-        return { verdict: suspect ? this.#backOff(entry, error, attempt) : { type: 'hold' }, pause: error }
-      }
+    const kind = classOf(error, attempt)
+    if (kind === 'sink') {
+      // an event that keeps taking the sink down is the cause, not the victim
+      const suspect = attempt.wasOpen && ++entry.outages > 1
+      return { verdict: suspect ? this.#backOff(entry, error, attempt) : { type: 'hold' }, pause: error }
     }
+    const smaller = error.code === 'too-large' ? entry.event.smaller?.() : undefined
+    if (smaller) return { verdict: { type: 'degrade', event: smaller } }
+    const outage = attempt.partial ? undefined : this.#suspect(entry, error)
+    if (outage) return { verdict: { type: 'hold' }, pause: outage }
+    const hopeless = kind === 'permanent' || (attempt.unexpected && ++entry.throws >= UNEXPECTED_THROWS)
+    const verdict = hopeless ? giveUp(error) : this.#backOff(entry, error, attempt)
+    return error.retryAfterMs === undefined || kind === 'permanent' ? { verdict } : { verdict, pause: error }
   }
 
-  /** The sink does not want this event, or does not want any. */
-  #refused(entry: Entry, error: DeliveryError): Judgement {
-    const keys = this.#refusedKeys
-    if (keys.size < MISCONFIGURED_KEYS) keys.add(entry.event.key)
-    if (keys.size < MISCONFIGURED_KEYS) return { verdict: { type: 'give-up', code: error.code, reason: error.message } }
-    const message = `events of ${keys.size} different keys were refused in a row, the last one: ${error.message}`
-    const pause = new DeliveryError('unavailable', message, { retryAfterMs: error.retryAfterMs, cause: error })
-    return { verdict: { type: 'hold' }, pause }
+  /** Why the sink is taken to be out of order, if it is. */
+  #suspect(entry: Entry, error: DeliveryError): DeliveryError | undefined {
+    const keys = this.#failedKeys
+    if (keys.size < SUSPICIOUS_KEYS) keys.add(entry.event.key)
+    if (keys.size < SUSPICIOUS_KEYS) return undefined
+    const message = `events of ${keys.size} different keys failed in a row, the last one: ${error.message}`
+    return new DeliveryError('unavailable', message, { retryAfterMs: error.retryAfterMs, cause: error })
   }
 
   #backOff(entry: Entry, error: DeliveryError, { durationMs }: FailedAttempt): Verdict {
     entry.failures++
     entry.spentMs += durationMs
     const delayMs = eventDelay(entry.failures, entry.spentMs, this.#retry, this.#random)
-    if (delayMs === undefined) return { type: 'give-up', code: error.code, reason: error.message }
+    if (delayMs === undefined) return giveUp(error)
     entry.spentMs += delayMs
     return { type: 'back-off', delayMs }
   }
+}
+
+function giveUp({ code, message }: DeliveryError): Verdict {
+  return { type: 'give-up', code, reason: message }
 }
 
 /** No answer to a probe says nothing about the event: the sink is still out of order. */

@@ -143,13 +143,12 @@ export class Lanes {
     return batch
   }
 
-  /** One event, of another lane than `last` if there is one. */
+  /**
+   * One event to learn from: one that was never sent, if there is one, because it has not failed yet; else of another
+   * lane than `last`.
+   */
   takeOne(last: Lane | undefined): Entry | undefined {
-    const first = this.#ready.peek()
-    if (first && first === last && this.#ready.length > 1) {
-      this.#ready.shift()
-      this.#ready.push(first)
-    }
+    if (!this.#rotateTo((lane) => lane.first?.attempts === 0)) this.#rotateTo((lane) => lane !== last)
     const lane = this.#ready.shift()
     if (!lane) return undefined
     this.#countReady(lane, -1)
@@ -189,6 +188,17 @@ export class Lanes {
   /** Forgets all timers. */
   close(): void {
     for (const lane of this.#waiting) this.cancelBackOff(lane)
+  }
+
+  /** Makes the next ready lane that suits the first one. Returns false, with the order as it was, if none does. */
+  #rotateTo(suits: (lane: Lane) => boolean): boolean {
+    for (let left = this.#ready.length; left > 0; left--) {
+      const lane = this.#ready.peek()
+      if (!lane || suits(lane)) return true
+      this.#ready.shift()
+      this.#ready.push(lane)
+    }
+    return false
   }
 
   #countReady(lane: Lane, sign: 1 | -1): void {

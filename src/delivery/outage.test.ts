@@ -183,7 +183,7 @@ test('ten permanent failures in a row over different keys mean a misconfigured s
   assert.deepEqual(states.at(-1), {
     type: 'paused',
     code: 'unavailable',
-    reason: 'events of 10 different keys were refused in a row, the last one: receiver answered 404',
+    reason: 'events of 10 different keys failed in a row, the last one: receiver answered 404',
   })
   await clock.advance(24 * 3_600_000)
   assert.equal(deadLetters.length, 9, 'probes give up nothing')
@@ -206,6 +206,84 @@ test('permanent failures of one key, or with deliveries in between, are only abo
   await clock.advance(0)
   assert.equal(deadLetters.length, 54)
   assert.equal(worker.stats().state, 'open')
+})
+
+for (const [what, error, takesMs] of [
+  ['answers 500 to everybody', new DeliveryError('failed', 'receiver answered 500'), 0],
+  ['answers 409 to everybody', new DeliveryError('conflict', 'receiver answered 409'), 0],
+  ['stalls', new DeliveryError('timeout', 'no answer within 15000 ms'), 15_000],
+] as const) {
+  test(`P1 a sink that ${what} for a day is out of order: one event is tried at a time, the queue is kept`, async () => {
+    const sink = new ScriptedSink()
+    let down = true
+    const { clock, acks, worker, deadLetters, states, offer } = await bench({ sink })
+    sink.respond = async () => {
+      if (!down) return []
+      if (takesMs > 0) await new Promise<void>((resolve) => clock.after(takesMs, resolve))
+      throw error
+    }
+    offer(...Array.from({ length: 200 }, (_, n) => event(`e${n}`, `key-${n % 100}`)))
+    await clock.advance(takesMs)
+    const first = sink.sent.length
+    assert.ok(first <= 16 + 9, 'what was in flight when it began, and when the first nine had failed')
+    assert.equal(worker.stats().state, 'paused')
+    assert.deepEqual(states.at(-1), {
+      type: 'paused',
+      code: 'unavailable',
+      reason: `events of 10 different keys failed in a row, the last one: ${error.message}`,
+    })
+    await clock.advance(24 * 3_600_000)
+    assert.ok(sink.sent.length < first + 320, 'a probe every five minutes, less often than events would be sent again')
+    assert.equal(new Set(sink.sent.slice(0, 100).flat()).size, 100, 'each probe is an event that was not sent before')
+    assert.equal(acks.length, 0, 'nothing is given up')
+    down = false
+    await clock.advance(400_000)
+    assert.equal(acks.filter(([, { type }]) => type === 'delivered').length, 200)
+    assert.equal(deadLetters.length, 0)
+  })
+}
+
+test('P2 a few events that time out while others pass are only about themselves, and are given up in their time', async () => {
+  const sink = new ScriptedSink()
+  const { clock, acks, states, deadLetters, offer } = await bench({ sink })
+  sink.respond = ([first]) => {
+    if (first?.key.startsWith('bad')) throw new DeliveryError('timeout', 'no answer within 15000 ms')
+    return []
+  }
+  offer(...Array.from({ length: 9 }, (_, n) => event(`bad-${n}`, `bad-${n}`)))
+  for (let second = 0; second < 3700; second++) {
+    offer(event(`good-${second}`, 'good'))
+    await clock.advance(1000)
+  }
+  assert.equal(acks.filter(([, { type }]) => type === 'delivered').length, 3700)
+  assert.equal(deadLetters.length, 9)
+  assert.deepEqual(states, [{ type: 'open' }])
+})
+
+test('P2 an event offered while many others fail is the next to be tried, and gets through', async () => {
+  const sink = new ScriptedSink()
+  const { clock, acks, worker, offer } = await bench({ sink })
+  sink.respond = ([first]) => {
+    if (first?.key.startsWith('bad')) throw new DeliveryError('failed', '500')
+    return []
+  }
+  offer(...Array.from({ length: 30 }, (_, n) => event(`bad-${n}`, `bad-${n}`)))
+  await clock.advance(2 * 3_600_000)
+  assert.equal(worker.stats().state, 'paused')
+  offer(event('good', 'good'))
+  await clock.advance(300_000)
+  assert.deepEqual(acks, [['good', delivered]])
+})
+
+test('many failures in a batch of which others are delivered are about the events', async () => {
+  const { clock, sink, worker, offer } = await bench({ options: { batch: { events: 12, bytes: 1000, lingerMs: 5 } } })
+  offer(...Array.from({ length: 12 }, (_, n) => event(`e${n}`, `key-${n}`)))
+  await clock.advance(5)
+  const error = new DeliveryError('failed', 'no')
+  sink.attempt('e0').answer(Array.from({ length: 11 }, (_value, index) => ({ index, error })))
+  await clock.advance(0)
+  assert.equal(worker.stats().state, 'open')
+  assert.equal(worker.stats().backingOff, 11)
 })
 
 test('the halves of a batch are not sent when the first one finds the sink out of order', async () => {

@@ -264,11 +264,12 @@ export class SinkWorker {
 
     const wasOpen = this.#health.state === 'open'
     const unexpected = result.type === 'thrown' && !result.known
+    const partial = result.type === 'answered' && result.errors.size < batch.length
     for (const [index, entry] of batch.entries()) {
       const error = result.type === 'thrown' ? result.error : result.errors.get(index)
       if (!error) this.#delivered(entry)
       else if (signal.aborted) this.#observer.sent(error.code)
-      else this.#failedOnce(entry, error, { durationMs, wasOpen, isProbe: entry === this.#probe, unexpected })
+      else this.#failedOnce(entry, error, { durationMs, wasOpen, isProbe: entry === this.#probe, unexpected, partial })
     }
     const [entry] = batch
     if (entry === this.#probe) {
