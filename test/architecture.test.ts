@@ -40,7 +40,6 @@ const doors: Record<string, readonly string[]> = {
     'src/redact/redact.ts',
     'src/admin/options.ts',
     'src/telemetry/options.ts',
-    'src/informer/label-selector.ts',
   ],
 }
 

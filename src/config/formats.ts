@@ -2,7 +2,7 @@
  * The formats that definitions may name (`format: 'duration'`), and what each accepts.
  * A message says how to write it; it may repeat the text only where nobody would put a credential.
  */
-import { parseLabelSelector } from '../informer/label-selector.ts'
+import { parseLabelSelector } from '../lib/label-selector.ts'
 import { parseListenAddress } from '../lib/listen-address.ts'
 import { parseBytes, parseDuration } from '../lib/units.ts'
 import { parsePath } from '../redact/path.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type KubeObject, keyOf } from '../kube/object.ts'
+import { everything } from '../lib/label-selector.ts'
 import { byNamespace, NAMESPACE_INDEX, Store } from './indexer.ts'
-import { everything } from './label-selector.ts'
 import { listerOf } from './lister.ts'
 import { pod } from './test-kit.ts'
 

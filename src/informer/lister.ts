@@ -1,6 +1,6 @@
 import type { KubeObject } from '../kube/object.ts'
+import { everything, type LabelSelector, parseLabelSelector } from '../lib/label-selector.ts'
 import { type Indexer, NAMESPACE_INDEX } from './indexer.ts'
-import { everything, type LabelSelector, parseLabelSelector } from './label-selector.ts'
 
 /**
  * Reads an informer's cache: memory only, never the API server. Before the informer has synced the answers are

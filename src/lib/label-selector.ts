@@ -1,7 +1,12 @@
-import type { KubeObject } from '../kube/object.ts'
+type Labels = Readonly<Record<string, string>>
+
+/** What can be selected: any Kubernetes object. */
+interface Labelled {
+  readonly metadata: { readonly labels?: Labels }
+}
 
 /** Whether an object's labels satisfy a selector. */
-export type LabelSelector = (object: KubeObject) => boolean
+export type LabelSelector = (object: Labelled) => boolean
 
 const everyObject: LabelSelector = () => true
 
@@ -10,16 +15,15 @@ export function everything(): LabelSelector {
   return everyObject
 }
 
-type Labels = Readonly<Record<string, string>>
 type Requirement = (labels: Labels) => boolean
 
 const NO_LABELS: Labels = {}
 
 /**
  * Parses a selector as kubectl has it: requirements joined by `,`, each one of `key`, `!key`, `key = value`,
- * `key == value`, `key != value`, `key in (a, b)`, `key notin (a, b)`. `!=` and `notin` match a missing label. The empty
- * selector matches everything. Throws a SyntaxError that names the place.
- * Source: kubernetes.io, "Labels and Selectors".
+ * `key == value`, `key != value`, `key in (a, b)`, `key notin (a, b)`, `key > 5`, `key < 5`. `!=` and `notin` match a
+ * missing label; `>` and `<` compare integers and match nothing else. The empty selector matches everything.
+ * Throws a SyntaxError that names the place. Source: kubernetes.io, "Labels and Selectors"; apimachinery `labels.Parse`.
  */
 export function parseLabelSelector(text: string): LabelSelector {
   const requirements = new Parser(text).parse()
@@ -30,7 +34,7 @@ export function parseLabelSelector(text: string): LabelSelector {
   }
 }
 
-const TOKEN = /\s*(?:([(),]|==|!=|=|!)|([A-Za-z0-9](?:[A-Za-z0-9_./-]*[A-Za-z0-9])?))\s*/y
+const TOKEN = /\s*(?:([(),<>]|==|!=|=|!)|([A-Za-z0-9](?:[A-Za-z0-9_./-]*[A-Za-z0-9])?))\s*/y
 const VALUE = /^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/
 const KEY = /^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/
 
@@ -66,6 +70,8 @@ class Parser {
     const key = this.#key()
     if (this.#accept('=') || this.#accept('==')) return isOneOf(key, new Set([this.#value()]))
     if (this.#accept('!=')) return isNoneOf(key, new Set([this.#value()]))
+    if (this.#accept('>')) return compares(key, this.#integer(), (label, bound) => label > bound)
+    if (this.#accept('<')) return compares(key, this.#integer(), (label, bound) => label < bound)
     if (this.#accept('in')) return isOneOf(key, this.#values())
     if (this.#accept('notin')) return isNoneOf(key, this.#values())
     return (labels) => Object.hasOwn(labels, key)
@@ -93,6 +99,14 @@ class Parser {
     if (!VALUE.test(text)) throw this.#unexpected('a label value')
     this.#next++
     return text
+  }
+
+  #integer(): bigint {
+    const { type, text } = this.#peek()
+    const value = type === 'word' ? integerOf(text) : undefined
+    if (value === undefined) throw this.#unexpected('an integer')
+    this.#next++
+    return value
   }
 
   #accept(text: string): boolean {
@@ -138,6 +152,24 @@ function isOneOf(key: string, values: ReadonlySet<string>): Requirement {
     const value = Object.hasOwn(labels, key) ? labels[key] : undefined
     return value !== undefined && values.has(value)
   }
+}
+
+type Compare = (label: bigint, bound: bigint) => boolean
+
+function compares(key: string, bound: bigint, holds: Compare): Requirement {
+  return (labels) => {
+    const label = Object.hasOwn(labels, key) ? integerOf(labels[key] ?? '') : undefined
+    return label !== undefined && holds(label, bound)
+  }
+}
+
+const MAX_INT64 = 2n ** 63n - 1n
+
+/** A label holds no sign. Undefined for anything that does not fit int64. */
+function integerOf(text: string): bigint | undefined {
+  if (!/^[0-9]+$/.test(text)) return undefined
+  const value = BigInt(text)
+  return value <= MAX_INT64 ? value : undefined
 }
 
 function isNoneOf(key: string, values: ReadonlySet<string>): Requirement {

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { everything, parseLabelSelector } from './label-selector.ts'
-import { pod } from './test-kit.ts'
 
-const objects = {
-  none: pod('none', 1),
-  web: pod('web', 2, { labels: { app: 'web', tier: 'front' } }),
-  db: pod('db', 3, { labels: { app: 'db', tier: 'back', 'example.com/owner': 'ops' } }),
-  empty: pod('empty', 4, { labels: { app: '', in: 'x' } }),
+const objects: Record<string, { metadata: { labels?: Record<string, string> } }> = {
+  none: { metadata: {} },
+  web: { metadata: { labels: { app: 'web', tier: 'front', size: '9' } } },
+  db: { metadata: { labels: { app: 'db', tier: 'back', 'example.com/owner': 'ops', size: '9007199254740993' } } },
+  empty: { metadata: { labels: { app: '', in: 'x', size: 'x9' } } },
 }
 
 const selected: readonly (readonly [string, string])[] = [
@@ -31,6 +30,12 @@ const selected: readonly (readonly [string, string])[] = [
   ['in', 'empty'],
   ['in=x', 'empty'],
   ['in in (x)', 'empty'],
+  ['size > 8', 'web db'],
+  ['size>9', 'db'],
+  ['size<10', 'web'],
+  ['size < 010,app=web', 'web'],
+  ['size > 9007199254740992', 'db'],
+  ['size < 9007199254740993', 'web'],
   ['toString', ''],
   ['toString!=x', 'none web db empty'],
 ]
@@ -54,7 +59,13 @@ const refused: readonly (readonly [string, string])[] = [
   ['app web', 'label selector "app web", column 5: "web" instead of "," or the end'],
   ['app=a/b', 'label selector "app=a/b", column 5: "a/b" instead of a label value'],
   ['=web', 'label selector "=web", column 1: "=" instead of a label key'],
-  ['app>1', 'label selector "app>1", column 4: a character that belongs to no selector'],
+  ['app>x', 'label selector "app>x", column 5: "x" instead of an integer'],
+  [
+    'app>99999999999999999999',
+    'label selector "app>99999999999999999999", column 5: "99999999999999999999" instead of an integer',
+  ],
+  ['app<', 'label selector "app<", column 5: the end instead of an integer'],
+  ['app;1', 'label selector "app;1", column 4: a character that belongs to no selector'],
   ['a/b/c', 'label selector "a/b/c", column 1: "a/b/c" instead of a label key'],
 ]
 
