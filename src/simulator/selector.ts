@@ -1,51 +1,23 @@
+import { type LabelSelector, parseLabelSelector } from '../lib/label-selector.ts'
 import { badRequest } from './status.ts'
 import type { Version } from './table.ts'
 
 /** Says whether a stored object is in what a list or watch asks for. */
 export type Selector = (version: Version) => boolean
 
-const REQUIREMENT =
-  /^(?:(!)\s*([^\s!=,()]+)|([^\s!=,()]+)(?:\s*(==|=|!=)\s*([^\s!=,()]*)|\s+(in|notin)\s*\(([^()]*)\))?)$/
-
-/**
- * Label selectors: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`, joined by commas.
- * `!=` and `notin` also select objects without the label. Throws a 400 for anything else.
- */
+/** Label selectors, as kubectl has them. Throws a 400 for anything else. */
 export function labelSelector(text: string): Selector {
-  const requirements = splitOutsideParentheses(text).map(labelRequirement)
-  return (version) => requirements.every((requirement) => requirement(version))
+  const matches = parse(text)
+  return ({ labels }) => matches({ metadata: { labels } })
 }
 
-function labelRequirement(text: string): Selector {
-  const match = REQUIREMENT.exec(text)
-  if (!match) throw badRequest(`unable to parse requirement: ${JSON.stringify(text)}`)
-  const [, not, absent, key = '', operator, value = '', setOperator, list = ''] = match
-  if (not) return ({ labels }) => labels[absent ?? ''] === undefined
-  if (setOperator) {
-    const values = new Set(list.split(',').map((one) => one.trim()))
-    if (setOperator === 'in') return ({ labels }) => labels[key] !== undefined && values.has(labels[key])
-    return ({ labels }) => labels[key] === undefined || !values.has(labels[key])
+function parse(text: string): LabelSelector {
+  try {
+    return parseLabelSelector(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) throw badRequest(`unable to parse requirement: ${error.message}`)
+    throw error
   }
-  if (operator === undefined) return ({ labels }) => labels[key] !== undefined
-  if (operator === '!=') return ({ labels }) => labels[key] !== value
-  return ({ labels }) => labels[key] === value
-}
-
-function splitOutsideParentheses(text: string): readonly string[] {
-  const parts: string[] = []
-  let depth = 0
-  let start = 0
-  for (let index = 0; index <= text.length; index++) {
-    const character = text.charAt(index)
-    if (character === '(') depth++
-    else if (character === ')') depth--
-    else if (character === '' || (character === ',' && depth === 0)) {
-      parts.push(text.slice(start, index).trim())
-      start = index + 1
-    }
-  }
-  if (parts.length > 1 && parts.includes('')) throw badRequest("found ',', expected: identifier after ','")
-  return parts.filter((part) => part !== '')
 }
 
 const FIELD_REQUIREMENT = /^([^=!,]+)(==|=|!=)([^=!,]*)$/

@@ -91,6 +91,10 @@ export const listChecks: readonly Check[] = [
       colour: ['blue', 'red'],
       '!colour': ['none'],
       'colour,!size': ['blue'],
+      'size>0': ['red'],
+      'size > 1': [],
+      'size < 002': ['red'],
+      'colour>0': [],
     }
     for (const [selector, expected] of Object.entries(table)) {
       assert.deepEqual(
@@ -101,7 +105,7 @@ export const listChecks: readonly Check[] = [
     }
   }),
   check('a label selector that cannot be parsed is 400', async ({ api, configMaps }) => {
-    for (const selector of ['a=b,,c', 'a in b', 'a b']) {
+    for (const selector of ['a=b,,c', 'a in b', 'a b', 'a>b', 'a<']) {
       assertFailure(await api.get(`${configMaps}?labelSelector=${encodeURIComponent(selector)}`), {
         code: 400,
         reason: 'BadRequest',
