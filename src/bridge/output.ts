@@ -32,13 +32,18 @@ export class Output {
       if (slot) this.watermark.settle(slot)
       return
     }
-    const deadLettered = this.#deadLettered
+    /** What the event says of them; an `end` is asked again when its turn comes. */
+    let told = 0
+    const deadLettered = () => {
+      told = this.#deadLettered
+      return told
+    }
     const event = translation(this.view, { deadLettered })
     const ack = (outcome: Outcome) => {
       if (slot) this.watermark.settle(slot)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
       if (change.type === 'SnapshotEnd' && change.snapshot.mode === 'full') {
-        if (outcome.type === 'delivered') this.#deadLettered -= deadLettered
+        if (outcome.type === 'delivered') this.#deadLettered -= told
         else this.#onAborted(change.snapshot)
       }
       this.#onSettled(event, outcome, change.observedAt)

@@ -19,7 +19,7 @@ export type Ack = (outcome: Outcome) => void
  * in a batch; and it is settled exactly once.
  */
 export class Entry {
-  /** What will be sent: as offered, or smaller, or the `aborted` form of an `end`. */
+  /** What will be sent: as offered, or smaller, or the final or the `aborted` form of an `end`. */
   event: OutboundEvent
   /** Size of `event` as the sink encodes it. */
   bytes: number

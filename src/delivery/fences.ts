@@ -40,6 +40,8 @@ export interface FencesOptions {
   readonly openSince: () => number | undefined
   /** Where an entry goes when nothing stands before it. */
   readonly pass: (entry: Entry) => void
+  /** Replaces the event of an `end` by its final form: everything before it is settled. */
+  readonly complete: (entry: Entry) => void
   /** Replaces the entry's event by its `aborted` form. Returns false if it has none: then it goes on waiting. */
   readonly abort: (entry: Entry, cause: string) => boolean
   /** Runs what a timer calls, and reports what it throws. */
@@ -139,7 +141,9 @@ export class Fences {
   /** All before the waiting `end` is settled. */
   #send(stream: Stream): void {
     this.#disarm(stream)
-    if (stream.fence) this.#pass(stream, stream.fence)
+    if (!stream.fence) return
+    this.#options.complete(stream.fence)
+    this.#pass(stream, stream.fence)
   }
 
   /** Returns false if the `end` has no `aborted` form. */

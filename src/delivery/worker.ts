@@ -105,6 +105,7 @@ export class SinkWorker {
       timeoutMs: options.timeoutMs,
       openSince: () => this.#health.openSince,
       pass: (entry) => this.#pass(entry),
+      complete: (entry) => this.#complete(entry),
       abort: (entry, cause) => this.#abort(entry, cause),
       guard,
     })
@@ -188,6 +189,11 @@ export class SinkWorker {
   #pass(entry: Entry): void {
     this.#lanes.append(entry, this.#options.order === 'none' ? undefined : entry.event.key)
     this.#schedulePump()
+  }
+
+  #complete(entry: Entry): void {
+    const final = entry.event.final?.()
+    if (final) this.#replace(entry, final)
   }
 
   #abort(entry: Entry, cause: string): boolean {
@@ -383,9 +389,9 @@ export class SinkWorker {
   #settle(entry: Entry, outcome: Outcome): void {
     entry.settled = true
     this.#unsettled.delete(entry)
+    entry.ack(outcome) // before the fence opens: an `end` tells what became of those before it
     if (entry.lane) this.#fences.settled(entry)
     this.#capacity.release(entry.bytes)
-    entry.ack(outcome)
     if (this.#unsettled.size === 0) this.#onDrained?.()
   }
 

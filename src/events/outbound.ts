@@ -15,6 +15,11 @@ export interface OutboundEvent {
   readonly dataBytes: number
   /** The next smaller form of the same event (same id), or undefined when there is none. */
   smaller?(): OutboundEvent | undefined
+  /**
+   * The same event (same id) as it goes out: of an `end`, made when everything that its stream offered before it is
+   * settled, because it tells what became of that.
+   */
+  final?(): OutboundEvent
   /** The event that goes out instead of an `end` which may not wait any longer for what its stream offered before it. */
   aborted?(cause: string): OutboundEvent
   /** This event and a newer one of the same object in one. */

@@ -37,7 +37,8 @@ const view = (payload: Partial<Payload> = {}): View => ({
   on: new Set(allOn),
   payload: { ...wholeObject, ...payload },
 })
-const send = (change: Notable, to = view(), deadLettered = 0) => translate(change)(to, { deadLettered })
+const send = (change: Notable, to = view(), deadLettered = 0) =>
+  translate(change)(to, { deadLettered: () => deadLettered })
 const dataOf = ({ data }: { readonly data: string | undefined }): unknown => JSON.parse(data ?? 'null')
 
 function web(resourceVersion: string, spec: unknown): KubeObject {
@@ -172,7 +173,7 @@ test('the shapes hold what they promise', () => {
 
 test('views that ask for the same share one text of data', () => {
   const translation = translate({ type: 'Added', object: web('41', {}), ...watched('41') })
-  assert.equal(translation(view(), { deadLettered: 0 }).data, translation(view(), { deadLettered: 3 }).data)
+  assert.equal(translation(view(), { deadLettered: () => 0 }).data, translation(view(), { deadLettered: () => 3 }).data)
 })
 
 test('F54 a payload that does not fit shrinks step by step under the same id, down to a reference of bounded size', () => {
@@ -286,4 +287,15 @@ test('P5 a gap says from where to where', () => {
     [gap.attributes.id, gap.attributes.sequence, dataOf(gap)],
     [`${stream}:41:50:gap`, '00000000000000000050', { gap: { from: '41', to: '50', cause: 'expired' } }],
   )
+})
+
+test('P6 the final form of an end is the same event, with the dead letters of that moment', () => {
+  let deadLettered = 1
+  const offered = translate({ type: 'SnapshotEnd', result, ...placed })(view(), { deadLettered: () => deadLettered })
+  deadLettered = 3
+  const final = offered.final?.()
+  assert.deepEqual(final?.attributes, offered.attributes)
+  const told = (event: typeof final) => event && JSON.parse(event.data ?? '').snapshot.deadLettered
+  assert.deepEqual([told(offered), told(final)], [1, 3])
+  assert.equal(final?.aborted?.('late').kind, 'aborted')
 })

@@ -48,10 +48,10 @@ export type Notable<T extends KubeObject = KubeObject> = Exclude<Change<T>, { re
 /** Makes a change's event for a view. Views that ask for the same share its data. */
 export type Translation = (view: View, facts: SinkFacts) => OutboundEvent
 
-/** What only the delivery side knows. */
+/** What only the delivery side knows, as it is when it is asked. */
 export interface SinkFacts {
   /** Dead letters of this view since its last full snapshot. */
-  readonly deadLettered: number
+  readonly deadLettered: () => number
 }
 
 /** The translation of a stream's changes. Throws a RangeError for a position that no `sequence` can hold. */
@@ -158,10 +158,13 @@ export function createTranslator(description: StreamDescription): (change: Notab
       case 'SnapshotAborted':
         return () => aborted(change, change.cause)
       case 'SnapshotEnd':
-        return (view, { deadLettered }) => ({
-          ...streamEvent(change, 'end', endData(change, view, deadLettered), markerId(change.snapshot.id, 'end')),
-          aborted: (cause) => aborted({ ...change, type: 'SnapshotAborted', cause }, cause),
-        })
+        return (view, { deadLettered }) => {
+          const end = (): OutboundEvent => ({
+            ...streamEvent(change, 'end', endData(change, view, deadLettered()), markerId(change.snapshot.id, 'end')),
+            aborted: (cause) => aborted({ ...change, type: 'SnapshotAborted', cause }, cause),
+          })
+          return { ...end(), final: end }
+        }
     }
   }
 

@@ -1,0 +1,98 @@
+/** An output over a real worker and a scripted target: what a sink is told of a stream. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Bench, bench, ScriptedSink } from '../delivery/scripted-sink.ts'
+import { DeliveryError, type OutboundEvent } from '../delivery/sink.ts'
+import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
+import type { Snapshot } from '../reconcile/change.ts'
+import { allOn, wholeObject } from '../route/view.ts'
+import { createTranslator, type Notable } from '../translate/translate.ts'
+import { Output } from './output.ts'
+
+const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
+const translate = createTranslator({ cluster: 'c', stream: 'all/pods', resource: pods, scope: {} })
+const rv = (text: string) => text as ResourceVersion
+const observedAt = '2026-01-01T00:00:00Z' as Timestamp
+
+const snapshot = (id: string): Snapshot => ({ id, reason: 'periodic', mode: 'full', ledger: 'warm' })
+const placed = (id: string, position: string) =>
+  ({ snapshot: snapshot(id), resourceVersion: rv(position), observedAt }) as const
+const result = { items: 1, added: 0, updated: 0, deleted: 0, unchanged: 1, members: 'm', state: 's' }
+
+function pod(name: string, resourceVersion: string): KubeObject {
+  const metadata = { name, namespace: 'shop', uid: `uid-${name}` as Uid, resourceVersion: rv(resourceVersion) }
+  return { apiVersion: 'v1', kind: 'Pod', metadata }
+}
+const added = (name: string, version: string): Notable => ({
+  type: 'Added',
+  object: pod(name, version),
+  resourceVersion: rv(version),
+  observed: 'watch',
+  observedAt,
+  collapsed: false,
+})
+const begin = (id: string, position: string): Notable => ({ type: 'SnapshotBegin', ...placed(id, position) })
+const end = (id: string, position: string): Notable => ({ type: 'SnapshotEnd', result, ...placed(id, position) })
+
+interface OutputBench extends Bench {
+  readonly output: Output
+  /** What the target was sent, in order. */
+  readonly events: OutboundEvent[]
+  readonly aborted: string[]
+  offerChanges(...changes: Notable[]): Promise<void>
+  /** Until then nothing leaves. */
+  connect(): Promise<void>
+}
+
+/** The target refuses for good what `refuses` names. */
+async function outputBench(refuses: (event: OutboundEvent) => boolean): Promise<OutputBench> {
+  const sink = new ScriptedSink()
+  const reachable = Promise.withResolvers<void>()
+  sink.onConnect = () => reachable.promise
+  const run = await bench({ sink, options: { concurrency: 1 } })
+  const events: OutboundEvent[] = []
+  const aborted: string[] = []
+  sink.respond = ([event]) => {
+    if (event) events.push(event)
+    return event && refuses(event) ? [{ index: 0, error: new DeliveryError('rejected', '400') }] : []
+  }
+  const output = new Output({
+    view: { sink: 'audit', payload: wholeObject, on: new Set(allOn) },
+    worker: run.worker,
+    onSettled: () => {},
+    onAborted: ({ id }) => aborted.push(id),
+  })
+  const { signal } = new AbortController()
+  const offerChanges = async (...changes: Notable[]) => {
+    for (const change of changes) await output.offer(change, translate(change), signal)
+  }
+  const connect = () => {
+    reachable.resolve()
+    return run.settle()
+  }
+  return { ...run, output, events, aborted, offerChanges, connect }
+}
+
+const toldBy = (events: readonly OutboundEvent[]): readonly unknown[] =>
+  events.filter(({ kind }) => kind === 'end').map(({ data }) => JSON.parse(data ?? '').snapshot.deadLettered)
+
+test('P6 end counts the dead letters before it, also those that were not settled when it was offered; each once', async () => {
+  const run = await outputBench(({ attributes }) => attributes.name === 'bad')
+  await run.offerChanges(begin('s1', '1'), added('bad', '2'), added('bad', '3'), added('good', '4'), end('s1', '4'))
+  assert.equal(run.deadLetters.length, 0)
+  await run.connect()
+  assert.deepEqual(toldBy(run.events), [2])
+  await run.offerChanges(begin('s2', '5'), added('bad', '6'), end('s2', '6'), begin('s3', '7'), end('s3', '7'))
+  await run.settle()
+  assert.deepEqual(toldBy(run.events), [2, 1, 0])
+  assert.deepEqual(run.aborted, [])
+  assert.equal(run.worker.stats().queueBytes, 0)
+})
+
+test('P6 dead letters that an undelivered end told of are told again by the next one', async () => {
+  const run = await outputBench(({ attributes }) => attributes.name === 'bad' || attributes.id === 's1:end')
+  await run.offerChanges(added('bad', '2'), begin('s1', '2'), end('s1', '2'), begin('s2', '3'), end('s2', '3'))
+  await run.connect()
+  assert.deepEqual(toldBy(run.events), [1, 2])
+  assert.deepEqual(run.aborted, ['s1'])
+})
