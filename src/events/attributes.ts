@@ -1,4 +1,5 @@
 /** What may be a CloudEvents attribute. Source: CloudEvents 1.0.2, "Context Attributes" and "Type System". */
+import { cleanText } from '../lib/clean-text.ts'
 
 /** All context attributes of one event. A member that is undefined is not an attribute. */
 export interface CloudEventAttributes {
@@ -12,18 +13,6 @@ export interface CloudEventAttributes {
   readonly subject?: string
   /** Extensions: Strings and Booleans. */
   readonly [name: string]: string | boolean | undefined
-}
-
-/** Control characters, lone surrogates, non-characters: no CloudEvents String holds them. */
-const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u
-const EVERY_FORBIDDEN = new RegExp(FORBIDDEN, 'gu')
-
-/**
- * The text with U+FFFD in place of each character that no CloudEvents String may hold. Names of RBAC objects and field
- * managers can hold any of them. All encoders apply it to every attribute.
- */
-export function cleanText(text: string): string {
-  return FORBIDDEN.test(text) ? text.replace(EVERY_FORBIDDEN, '\uFFFD') : text
 }
 
 const NAME = /^[a-z][a-z0-9]{0,19}$/
@@ -53,7 +42,7 @@ function* faultsOf(attributes: CloudEventAttributes): Generator<string> {
     if (typeof value === 'boolean') continue
     if (typeof value !== 'string') yield `${name} is neither a String nor a Boolean`
     else if (value === '') yield `${name} is empty`
-    else if (FORBIDDEN.test(value)) yield `${name} holds a character that a String may not hold`
+    else if (value !== cleanText(value)) yield `${name} holds a character that a String may not hold`
   }
   if (!RFC3339.test(attributes.time)) yield 'time is not an RFC 3339 timestamp'
   if (!ABSOLUTE_URI.test(attributes.dataschema)) yield 'dataschema is not an absolute URI'

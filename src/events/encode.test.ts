@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CloudEvent, HTTP } from 'cloudevents'
 import fc from 'fast-check'
-import { assertValidAttributes, cleanText } from './attributes.ts'
+import { cleanText } from '../lib/clean-text.ts'
+import { assertValidAttributes } from './attributes.ts'
 import { decodeBatched, decodeHeaderValue, decodeHttpBinary, decodeStructured } from './decode.ts'
 import {
   batched,

@@ -5,7 +5,8 @@
  * copy `data`, which is JSON text that was serialised once, as it is. Attribute names are those of the definition.
  * Source: CloudEvents 1.0.2 JSON Format and HTTP Protocol Binding.
  */
-import { type CloudEventAttributes, cleanText } from './attributes.ts'
+import { cleanText } from '../lib/clean-text.ts'
+import type { CloudEventAttributes } from './attributes.ts'
 
 export type { CloudEventAttributes } from './attributes.ts'
 

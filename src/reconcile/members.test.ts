@@ -32,6 +32,12 @@ test('the digests are those of subject, uid and version', () => {
   })
 })
 
+test('P6 a name with characters that no attribute may hold is digested as its subject is sent', () => {
+  const members = new Members()
+  members.put(object('system:\u0000x\uFFFE', 'u1', 7))
+  assert.equal(members.digests().members, digest(['system:\uFFFDx\uFFFD:u1']))
+})
+
 test('P6 after any history the running sums equal those of what is there, and order does not matter', () => {
   const step = fc.record({ uid: fc.nat(5), version: fc.integer({ min: 1, max: 9 }), gone: fc.boolean() })
   fc.assert(

@@ -1,4 +1,5 @@
 import type { KubeObject, ResourceVersion, Uid } from '../kube/object.ts'
+import { cleanText } from '../lib/clean-text.ts'
 import { SetDigest } from '../lib/set-digest.ts'
 
 /**
@@ -6,6 +7,7 @@ import { SetDigest } from '../lib/set-digest.ts'
  * that do not depend on order, kept as running sums. Memory grows with the number of objects only.
  *
  * members = sum modulo 2^256 of SHA-256(`<subject>:<uid>`); state = the same with `:<resourceVersion>` appended.
+ * The subject is the attribute as encoders send it.
  */
 export class Members {
   readonly #entries = new Map<Uid, { readonly identity: string; readonly resourceVersion: ResourceVersion }>()
@@ -20,7 +22,7 @@ export class Members {
   put({ metadata: { namespace, name, uid, resourceVersion } }: KubeObject): void {
     const known = this.#entries.get(uid)
     if (known?.resourceVersion === resourceVersion) return
-    const identity = known?.identity ?? `${namespace ? `${namespace}/${name}` : name}:${uid}`
+    const identity = known?.identity ?? `${cleanText(namespace ? `${namespace}/${name}` : name)}:${uid}`
     if (known) this.#state.remove(`${identity}:${known.resourceVersion}`)
     else this.#members.add(identity)
     this.#state.add(`${identity}:${resourceVersion}`)
