@@ -254,7 +254,8 @@ export class Bridge {
           if (!sink) return []
           const settled = (event: OutboundEvent, outcome: Outcome, observedAt: string) => {
             const latencyMs = clock.now().getTime() - Date.parse(observedAt)
-            if (outcome.type !== 'dead-lettered') this.#telemetry.metrics.sink(sink.name).delivered(latencyMs)
+            const sent = outcome.type === 'delivered' || outcome.type === 'aborted'
+            if (sent) this.#telemetry.metrics.sink(sink.name).delivered(latencyMs)
             onSettled?.(event, outcome, latencyMs)
           }
           return [new Output({ view, worker: sink.worker, onSettled: settled, onAborted: repeat })]

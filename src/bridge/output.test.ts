@@ -96,3 +96,18 @@ test('P6 dead letters that an undelivered end told of are told again by the next
   assert.deepEqual(toldBy(run.events), [1, 2])
   assert.deepEqual(run.aborted, ['s1'])
 })
+
+test('P4 after the server was restored nothing of its old history arrives, and the watermark is that of the new one', async () => {
+  const run = await outputBench(() => false)
+  const restored: Notable = { type: 'Gap', from: rv('90'), to: rv('7'), cause: 'restored', observedAt }
+  await run.offerChanges(begin('s1', '80'), added('old', '90'), end('s1', '90'), restored, added('new', '8'))
+  run.output.complete(rv('8'))
+  await run.connect()
+  assert.deepEqual(
+    run.events.map(({ attributes }) => attributes.id),
+    ['all/pods:90:7:gap', 'uid-new:8'],
+  )
+  assert.equal(run.output.watermark.value, '8')
+  assert.deepEqual(run.aborted, [], 'a full snapshot follows anyway')
+  assert.equal(run.worker.stats().queueBytes, 0)
+})

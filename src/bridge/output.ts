@@ -44,7 +44,7 @@ export class Output {
       if (outcome.type === 'dead-lettered') this.#deadLettered++
       if (change.type === 'SnapshotEnd' && change.snapshot.mode === 'full') {
         if (outcome.type === 'delivered') this.#deadLettered -= told
-        else this.#onAborted(change.snapshot)
+        else if (outcome.type !== 'dropped') this.#onAborted(change.snapshot)
       }
       this.#onSettled(event, outcome, change.observedAt)
     }

@@ -11,6 +11,8 @@ export type Outcome =
   | { readonly type: 'aborted'; readonly cause: string }
   /** It was given up; the dead letters have it. */
   | { readonly type: 'dead-lettered'; readonly code: DeadLetterCode; readonly reason: string }
+  /** It was not delivered: its stream has offered an event since that makes it void. */
+  | { readonly type: 'dropped' }
 
 export type Ack = (outcome: Outcome) => void
 
@@ -47,6 +49,8 @@ export class Entry {
   error: DeliveryError | undefined
   /** How long its lane waits before it is sent again. */
   delayMs: number | undefined
+  /** Its stream has offered an event since that makes it void. */
+  superseded = false
   settled = false
 
   constructor(event: OutboundEvent, bytes: number, offeredAt: number, ack: Ack) {

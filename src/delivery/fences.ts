@@ -4,6 +4,8 @@
  *   begin, gap    go at once; what the stream offers later waits until they are settled
  *   end           waits until everything the stream offered before is settled; what comes later waits for it too.
  *                 If that takes too long, or a lane of the stream is in back-off, its `aborted` form goes instead
+ *   gap that      takes the place of everything that was offered before it and has not left; waits for what has left,
+ *   supersedes    as `end` does, but as long as it takes. What comes later waits for it
  *   all others    go at once, unless a fence stands before them
  *
  *   offered:   c1 c2 begin c3 i1 end c4          c1 c2 begin | c3 i1 | end | c4
@@ -21,7 +23,7 @@ class Stream {
   /** Lanes in back-off whose first event is one of them. */
   backingOff = 0
   fence: Entry | undefined
-  /** The fence is an `end` that waits for what is unsettled. */
+  /** The fence is an `end`, or supersedes, and waits for what is unsettled. */
   fenceWaits = false
   /** When something was last settled while the fence waits. */
   progressAt = 0
@@ -67,6 +69,21 @@ export class Fences {
     } else {
       this.#enter(stream, entry)
     }
+  }
+
+  /** Takes out what the stream holds back, and a fence that waits. What was passed on is not its business any more. */
+  extract(name: string): Entry[] {
+    const stream = this.#streams.get(name)
+    if (!stream) return []
+    const taken = stream.held.toArray()
+    stream.held.retain(() => false)
+    stream.heldBytes = 0
+    if (stream.fence && stream.fenceWaits) {
+      taken.unshift(stream.fence)
+      stream.fence = undefined
+      this.#disarm(stream)
+    }
+    return taken
   }
 
   settled(entry: Entry): void {
@@ -117,9 +134,9 @@ export class Fences {
   }
 
   #enter(stream: Stream, entry: Entry): void {
-    const { kind } = entry.offered
+    const { kind, supersedes } = entry.offered
     if (kind === 'begin' || kind === 'gap' || kind === 'end') stream.fence = entry
-    if (kind !== 'end') {
+    if (kind !== 'end' && !supersedes) {
       this.#pass(stream, entry)
       return
     }
@@ -128,6 +145,7 @@ export class Fences {
       this.#send(stream)
       return
     }
+    if (kind !== 'end') return
     stream.progressAt = this.#options.clock.monotonic()
     if (stream.backingOff > 0 && this.#abort(stream, BACKING_OFF)) return
     this.#arm(stream, this.#options.timeoutMs)

@@ -21,6 +21,12 @@ export class Fifo<T> {
     return this.#items.slice(this.#head) as T[]
   }
 
+  /** Takes out all others. Takes time in proportion to the length. */
+  retain(keep: (item: T) => boolean): void {
+    this.#items = this.toArray().filter(keep)
+    this.#head = 0
+  }
+
   shift(): T | undefined {
     if (this.#head === this.#items.length) return undefined
     const item = this.#items[this.#head]

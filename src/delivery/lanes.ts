@@ -48,6 +48,15 @@ export class Lane {
     return entry
   }
 
+  /** Takes out what matches, first to last. */
+  extract(matches: (entry: Entry) => boolean): Entry[] {
+    const taken: Entry[] = []
+    const kept: Entry[] = []
+    for (let entry = this.shift(); entry; entry = this.shift()) (matches(entry) ? taken : kept).push(entry)
+    for (const entry of kept) this.push(entry)
+    return taken
+  }
+
   unshift(entry: Entry): void {
     entry.next = this.first
     this.first = entry
@@ -156,6 +165,20 @@ export class Lanes {
     return lane.shift()
   }
 
+  /** Takes what matches out of these lanes. What is in an attempt stays there: it is not in its lane. */
+  extract(lanes: ReadonlySet<Lane>, matches: (entry: Entry) => boolean): Entry[] {
+    const taken: Entry[] = []
+    for (const lane of lanes) {
+      if (lane.state === 'ready') this.#countReady(lane, -1)
+      for (const entry of lane.extract(matches)) taken.push(entry)
+      if (lane.state !== 'ready') continue
+      this.#countReady(lane, 1)
+      if (!lane.first) this.#drop(lane)
+    }
+    this.#ready.retain(({ state }) => state === 'ready')
+    return taken
+  }
+
   /** The attempt or the back-off is over: the lane is ready again, at the end of the round, or gone. */
   release(lane: Lane): void {
     if (lane.first) {
@@ -163,8 +186,7 @@ export class Lanes {
       this.#countReady(lane, 1)
       this.#ready.push(lane)
     } else {
-      lane.state = 'gone'
-      if (lane.key !== undefined) this.#byKey.delete(lane.key)
+      this.#drop(lane)
     }
   }
 
@@ -188,6 +210,11 @@ export class Lanes {
   /** Forgets all timers. */
   close(): void {
     for (const lane of this.#waiting) this.cancelBackOff(lane)
+  }
+
+  #drop(lane: Lane): void {
+    lane.state = 'gone'
+    if (lane.key !== undefined) this.#byKey.delete(lane.key)
   }
 
   /** Makes the next ready lane that suits the first one. Returns false, with the order as it was, if none does. */

@@ -66,7 +66,9 @@ export class ScriptedSink implements Sink {
   }
 }
 
-export type EventOptions = Partial<Pick<OutboundEvent, 'kind' | 'stream' | 'smaller' | 'aborted' | 'dataBytes'>>
+export type EventOptions = Partial<
+  Pick<OutboundEvent, 'kind' | 'stream' | 'smaller' | 'aborted' | 'dataBytes' | 'supersedes'>
+>
 
 /** An event of `dataBytes` bytes (10 if absent). */
 export function event(id: string, key: string, options: EventOptions = {}): OutboundEvent {

@@ -115,6 +115,7 @@ const offered = fc.record({
       weight: 3,
       arbitrary: fc.constantFrom(...(['begin', 'end', 'gap', 'aborted'] as const)).map((kind) => ({ kind, key: kind })),
     },
+    { weight: 1, arbitrary: fc.constant({ kind: 'gap', key: 'gap', supersedes: 'stream' } as const) },
   ),
   pauseMs: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(2000) }),
   bytes: fc.integer({ min: 10, max: 120 }),
@@ -157,6 +158,7 @@ test('P1 P2 P6 P7 S15 whatever the target does, the promises hold', async () => 
             kind: what.kind,
             stream,
             dataBytes: bytes,
+            ...('supersedes' in what && { supersedes: what.supersedes }),
             ...(what.kind === 'end' && { aborted: () => event(`${n}`, key, { kind: 'aborted', stream }) }),
           })
         })
@@ -166,10 +168,14 @@ test('P1 P2 P6 P7 S15 whatever the target does, the promises hold', async () => 
           const { id } = one.attributes
           outcomes.set(id, [])
           const ack = (outcome: Outcome) => {
-            assert.ok(
-              outcome.type === 'dead-lettered' || target.landed.some((landing) => landing.id === id),
-              'P1: it landed',
-            )
+            const isVoid = events.slice(n + 1).some((later) => later.supersedes && later.stream === one.stream)
+            if (outcome.type === 'dropped') assert.ok(isVoid, 'P1: nothing else is dropped')
+            else if (outcome.type !== 'dead-lettered') {
+              assert.ok(
+                target.landed.some((landing) => landing.id === id),
+                'P1: it landed',
+              )
+            }
             outcomes.get(id)?.push(outcome)
           }
           void worker.offer(one, ack, signal).then(() => accepted.add(id))
@@ -199,6 +205,7 @@ test('P1 P2 P6 P7 S15 whatever the target does, the promises hold', async () => 
         const landed = sameKeyInBatch ? firstLandings(target.landed) : target.landed
         checkOrder(landed)
         checkFences(landed)
+        checkSuperseded(target.landed, events)
         assert.deepEqual(await worker.close(signal), { undelivered: 0 })
         assert.equal(clock.pending, 0)
       },
@@ -243,5 +250,15 @@ function checkFences(landed: readonly Landing[]): void {
     if (fence.kind === 'end') {
       assert.ok(!after.some(({ id }) => Number(id) < Number(fence.id)), `P6: end ${fence.id} overtook something`)
     }
+  }
+}
+
+/** P4: once anything of a stream's new history has landed, nothing of the old one does. Repetitions count. */
+function checkSuperseded(landed: readonly Landing[], events: readonly OutboundEvent[]): void {
+  for (const { supersedes, stream, attributes } of events) {
+    if (!supersedes) continue
+    const ids = landed.filter((landing) => landing.stream === stream).map(({ id }) => Number(id))
+    const first = ids.findIndex((id) => id >= Number(attributes.id))
+    assert.ok(first < 0 || ids.slice(first).every((id) => id >= Number(attributes.id)), `P4: ${attributes.id}: ${ids}`)
   }
 }

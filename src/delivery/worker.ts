@@ -40,9 +40,10 @@ export interface WorkerParts {
 
 /**
  * Guarantees, for every event whose `offer` resolved, unless the worker is closed before:
- * - it is delivered, or put into the dead letters, and `ack` is called exactly once, then and not earlier;
+ * - it is delivered, put into the dead letters, or dropped because its stream superseded it, and `ack` is called exactly once, then and not earlier;
  * - events with one key leave in the order in which they were offered, and none leaves while one before it may still land;
  * - a failing event delays no event with another key;
+ * - once an event that supersedes its stream was sent, nothing that the stream offered before it is;
  * - an outage of the whole sink gives up no event.
  * It starts to connect at once. Whoever made it calls `close`, and watches `failed`.
  */
@@ -180,9 +181,25 @@ export class SinkWorker {
       return
     }
     if (entry.event !== entry.offered) this.#observer.degraded()
-    this.#fences.offer(entry)
+    if (entry.offered.supersedes) this.#supersede(entry)
+    else this.#fences.offer(entry)
     const lane = entry.lane ?? this.#fences.fenceBefore(entry)?.lane
     if (lane?.state === 'waiting') this.#relieve(lane)
+  }
+
+  /** Drops what its stream has waiting, wherever that waits. What is under way is dropped when it fails. */
+  #supersede(entry: Entry): void {
+    const { stream } = entry.offered
+    const lanes = new Set<Lane>()
+    for (const old of this.#unsettled) {
+      if (old === entry || old.offered.stream !== stream) continue
+      old.superseded = true
+      if (old.lane) lanes.add(old.lane)
+    }
+    for (const lane of lanes) if (lane.state === 'waiting' && lane.first?.superseded) this.#endBackOff(lane)
+    const dropped = [...this.#fences.extract(stream), ...this.#lanes.extract(lanes, (old) => old.superseded)]
+    this.#fences.offer(entry)
+    for (const old of dropped) this.#settle(old, { type: 'dropped' })
   }
 
   /** Nothing stands before it any more. */
@@ -298,7 +315,11 @@ export class SinkWorker {
 
   /** The attempt is over, halves included: what is not settled goes back to the head of its lane. */
   #finish(batch: readonly Entry[]): void {
-    for (const entry of batch.toReversed()) if (!entry.settled) entry.lane?.unshift(entry)
+    for (const entry of batch.toReversed()) {
+      if (entry.settled) continue
+      if (entry.superseded) this.#settle(entry, { type: 'dropped' })
+      else entry.lane?.unshift(entry)
+    }
     for (const { lane } of batch) {
       if (lane?.state !== 'busy') continue
       const delayMs = lane.first?.delayMs
@@ -327,6 +348,7 @@ export class SinkWorker {
       if (attempt.wasOpen) this.#lastProbed = entry.lane // the first probe is another one
       this.#health.pause(pause)
     }
+    if (entry.superseded) return // dropped once the attempt is over
     switch (verdict.type) {
       case 'hold':
         this.#observer.retry(error.code)
@@ -349,6 +371,11 @@ export class SinkWorker {
     if (lane.first) this.#leaveBackOff(lane.first)
     this.#lanes.release(lane)
     this.#schedulePump()
+  }
+
+  #endBackOff(lane: Lane): void {
+    this.#lanes.cancelBackOff(lane)
+    this.#wake(lane)
   }
 
   #leaveBackOff(head: Entry): void {

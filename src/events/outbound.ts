@@ -9,6 +9,11 @@ export interface OutboundEvent {
   /** Name of the stream that it belongs to: what `begin`, `end` and `gap` are fences of. */
   readonly stream: string
   readonly kind: 'change' | 'item' | 'begin' | 'end' | 'aborted' | 'gap'
+  /**
+   * It makes everything void that its stream offered before it: of that nothing leaves after it any more, and it waits
+   * until what is under way has settled. Only a `gap`, where the server began another history.
+   */
+  readonly supersedes?: 'stream'
   /** JSON text, serialised once and shared by all sinks. Absent: an event without data. */
   readonly data: string | undefined
   /** Length of `data` in UTF-8 bytes; 0 if absent. */

@@ -299,3 +299,15 @@ test('P6 the final form of an end is the same event, with the dead letters of th
   assert.deepEqual([told(offered), told(final)], [1, 3])
   assert.equal(final?.aborted?.('late').kind, 'aborted')
 })
+
+test('P4 only a gap after which versions begin anew supersedes what its stream offered before', () => {
+  const gap = (cause: 'expired' | 'restored'): Notable => ({
+    type: 'Gap',
+    from: rv('90'),
+    to: rv('7'),
+    cause,
+    observedAt: at,
+  })
+  assert.equal(send(gap('restored')).supersedes, 'stream')
+  assert.equal(send(gap('expired')).supersedes, undefined)
+})

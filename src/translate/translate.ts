@@ -145,7 +145,11 @@ export function createTranslator(description: StreamDescription): (change: Notab
         return objectEvent(change)
       case 'Gap': {
         const { from, to, cause } = change
-        return () => streamEvent(change, 'gap', { gap: { from, to, cause } }, gapId(stream, from, to))
+        const supersedes = cause === 'restored' && ({ supersedes: 'stream' } as const)
+        return () => ({
+          ...streamEvent(change, 'gap', { gap: { from, to, cause } }, gapId(stream, from, to)),
+          ...supersedes,
+        })
       }
       case 'SnapshotBegin':
         return () =>
