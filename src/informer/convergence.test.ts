@@ -171,9 +171,11 @@ class Copy {
     const key = keyOf(metadata)
     const held = this.objects.get(key)
     if (delta.type === 'Deleted') {
-      if (held?.metadata.uid === metadata.uid) this.objects.delete(key)
       this.#gone.add(metadata.uid)
-      if (held) this.#advance(delta.resourceVersion)
+      // a repeated delete is told again as what it was, at its own version
+      if (held?.metadata.uid !== metadata.uid) return
+      this.objects.delete(key)
+      this.#advance(delta.resourceVersion)
       return
     }
     this.#advance(delta.resourceVersion)

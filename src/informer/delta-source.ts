@@ -29,13 +29,15 @@ export interface DeltaSourceOptions<T extends KubeObject> {
 
 type Replace<T extends KubeObject> = Entry<T> & { readonly type: 'Replace' }
 
-/** Deleted uids that are remembered, so that a server which repeats old frames brings nobody back to life. */
+/** Watched deletes that are remembered, so that a server which repeats old frames brings nobody back to life. */
 const REMEMBERED_DELETES = 4096
 
 export class DeltaSource<T extends KubeObject> {
   readonly #options: DeltaSourceOptions<T>
   readonly #deleted = new Map<Uid, ResourceVersion>()
   #replacement: Replacement<T> | undefined
+  /** Of the last list: it knew of everything up to there. */
+  #listed: ResourceVersion | undefined
   #synced = false
 
   constructor(options: DeltaSourceOptions<T>) {
@@ -85,6 +87,7 @@ export class DeltaSource<T extends KubeObject> {
 
   #replace(entry: Replace<T>): Replacement<T> {
     if (entry.cause === 'restored') this.#deleted.clear()
+    this.#listed = entry.resourceVersion
     return new Replacement(entry, this.#options)
   }
 
@@ -116,17 +119,17 @@ export class DeltaSource<T extends KubeObject> {
       if (stored && !renewed) deltas.push({ type: 'Updated', object, previous: stored, ...seen })
       else deltas.push({ type: 'Added', object, ...seen })
     }
-    if (!older) store.resourceVersion = resourceVersion
+    if (isAfter(resourceVersion, store.resourceVersion)) store.resourceVersion = resourceVersion
   }
 
-  /** Not newer than what is known of its uid. A repeated delete passes: better told twice than never. */
+  /** Not newer than the last list, or what is known of its uid. A repeated delete passes: better told twice than never. */
   #isStale({ type, object }: Change<T>, stored: T | undefined): boolean {
     const { uid, resourceVersion } = object.metadata
     if (!stored || stored.metadata.uid !== uid) {
       if (type === 'Delete') return false
-      const deletedAt = this.#deleted.get(uid)
-      if (deletedAt && compareResourceVersions(resourceVersion, deletedAt) <= 0) return true
-      return stored !== undefined && compareResourceVersions(resourceVersion, stored.metadata.resourceVersion) <= 0
+      return ![this.#listed, this.#deleted.get(uid), stored?.metadata.resourceVersion].every((known) =>
+        isAfter(resourceVersion, known),
+      )
     }
     const order = compareResourceVersions(resourceVersion, stored.metadata.resourceVersion)
     return type === 'Delete' ? order < 0 : order <= 0
@@ -140,6 +143,11 @@ export class DeltaSource<T extends KubeObject> {
       return
     }
   }
+}
+
+/** Whether the position is ahead of `other`; a repeated frame is not. */
+function isAfter(position: ResourceVersion, other: ResourceVersion | undefined): boolean {
+  return other === undefined || compareResourceVersions(position, other) > 0
 }
 
 /** What a list has under a key, and what the store had of the same uid. */

@@ -2,7 +2,10 @@ import type { KubeObject, ObjectIdentity, ResourceVersion, Timestamp } from '../
 
 /** Where, when and how a difference was seen. */
 export interface Seen {
-  /** The stream's position: a live change's own version; for everything found by a list, the list's version. */
+  /**
+   * The stream's position: a live change's own version; for everything found by a list, the list's version. Only a delete
+   * that the server repeats comes at an earlier one.
+   */
   readonly resourceVersion: ResourceVersion
   /** `watch`: reported by the server. `relist`: found by comparing with a list. */
   readonly observed: 'watch' | 'relist'

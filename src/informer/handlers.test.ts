@@ -304,7 +304,7 @@ test('a handler resync shows every object of the store again, period for period,
 
 test('C38 C39 a resync of nothing calls nothing, and one leaves out what a queued change is about', async () => {
   await using rig = handled(
-    list(10, []),
+    list(2, []),
     watch({ afterMs: 1500 }, [added(a3), added(b4)], { afterMs: 1000 }, [bookmark(12)], [modified(pod('shop/a', 13))]),
   )
   const handler = recorder()

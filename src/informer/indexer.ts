@@ -18,7 +18,7 @@ interface Index<T extends KubeObject> {
  */
 export interface Indexer<T extends KubeObject = KubeObject> {
   readonly size: number
-  /** Of the object, bookmark or list that was written last; undefined before the first list. Not a maximum. */
+  /** Of the object, bookmark or list that was written last; undefined before the first list. A restored list takes it back. */
   readonly resourceVersion: ResourceVersion | undefined
   get(key: ObjectKey | string): T | undefined
   /** In no particular order. May be held while the store changes, like an iterator of a Map. */
