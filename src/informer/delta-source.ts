@@ -49,9 +49,9 @@ export class DeltaSource<T extends KubeObject> {
     return this.#synced
   }
 
-  /** The list whose differences are being taken: the store holds all of it already. */
-  get replacement(): object | undefined {
-    return this.#replacement
+  /** Names the list whose differences are being taken: the store holds all of it already. */
+  get replacement(): symbol | undefined {
+    return this.#replacement?.name
   }
 
   /** Whether `next` has something to apply. */
@@ -159,6 +159,8 @@ type Listed<T extends KubeObject> = readonly [previous: T | undefined, object: T
  * and a `Progress` as the very last.
  */
 class Replacement<T extends KubeObject> {
+  /** For who remembers the list: holding the list itself would keep all its objects. */
+  readonly name = Symbol('list')
   readonly #options: DeltaSourceOptions<T>
   readonly #list: Replace<T>
   /** Position of the store before; undefined for the first list. */

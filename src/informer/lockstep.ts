@@ -85,7 +85,7 @@ class Reader<T extends KubeObject> implements DeltaReader<T> {
   /** The store as it was when this reader came, until it has been taken. */
   #replay: Replay<T> | undefined
   /** A list that was being taken when this reader came: the replay holds all of it. */
-  readonly #skip: object | undefined
+  readonly #skip: symbol | undefined
   #closed: { readonly reason: unknown } | undefined
 
   constructor(lockstep: Lockstep<T>, options: LockstepOptions<T>, signal: AbortSignal) {
@@ -106,7 +106,7 @@ class Reader<T extends KubeObject> implements DeltaReader<T> {
     return this.#closed !== undefined || (this.upToDate && (replacement === undefined || replacement === this.#skip))
   }
 
-  hand(deltas: readonly Delta<T>[], replacement: object | undefined): void {
+  hand(deltas: readonly Delta<T>[], replacement: symbol | undefined): void {
     if (replacement === undefined || replacement !== this.#skip) this.#handed.push(deltas)
   }
 
