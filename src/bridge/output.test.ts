@@ -111,3 +111,17 @@ test('P4 after the server was restored nothing of its old history arrives, and t
   assert.deepEqual(run.aborted, [], 'a full snapshot follows anyway')
   assert.equal(run.worker.stats().queueBytes, 0)
 })
+
+test('P6 a full snapshot whose begin was given up is asked for again, as one whose end was', async () => {
+  for (const [refused, asked] of [
+    ['s1:begin', ['s1']],
+    ['s1:end', ['s1']],
+    ['uid-a:1:s1', []],
+  ] as const) {
+    const run = await outputBench(({ attributes }) => attributes.id === refused)
+    const item: Notable = { type: 'SnapshotItem', object: pod('a', '1'), ...placed('s1', '1') }
+    await run.offerChanges(begin('s1', '1'), item, end('s1', '1'))
+    await run.connect()
+    assert.deepEqual(run.aborted, asked, refused)
+  }
+})

@@ -42,9 +42,9 @@ export class Output {
     const ack = (outcome: Outcome) => {
       if (slot) this.watermark.settle(slot)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
-      if (change.type === 'SnapshotEnd' && change.snapshot.mode === 'full') {
-        if (outcome.type === 'delivered') this.#deadLettered -= told
-        else if (outcome.type !== 'dropped') this.#onAborted(change.snapshot)
+      if ('snapshot' in change && change.snapshot.mode === 'full') {
+        if (change.type === 'SnapshotEnd' && outcome.type === 'delivered') this.#deadLettered -= told
+        if (isLost(change, outcome)) this.#onAborted(change.snapshot)
       }
       this.#onSettled(event, outcome, change.observedAt)
     }
@@ -71,11 +71,17 @@ export class Output {
   }
 }
 
+/** Whether the sink can draw no conclusion from the snapshot, and no other one is on its way. */
+function isLost({ type }: Notable, outcome: Outcome): boolean {
+  if (type === 'SnapshotBegin') return outcome.type === 'dead-lettered'
+  return type === 'SnapshotEnd' && (outcome.type === 'dead-lettered' || outcome.type === 'aborted')
+}
+
 export interface OutputParts {
   readonly view: View
   readonly worker: SinkWorker
   /** Called once for each accepted event; `observedAt` is when its change was read. */
   readonly onSettled: (event: OutboundEvent, outcome: Outcome, observedAt: Timestamp) => void
-  /** The sink was not told that this full snapshot ended. */
+  /** The sink was not told that this full snapshot began, or ended: it can draw no conclusion from it. */
   readonly onAborted: (snapshot: Snapshot) => void
 }
