@@ -57,25 +57,31 @@ interface Reply {
 const TEXT = 'text/plain; charset=utf-8'
 const endpoints = ['/livez', '/readyz', '/metrics'] as const
 
-async function answer({ metrics, readiness, log }: AdminOptions, request: IncomingMessage): Promise<Reply> {
+async function answer(options: AdminOptions, request: IncomingMessage): Promise<Reply> {
   const [path] = (request.url ?? '').split('?', 1)
   const endpoint = endpoints.find((known) => known === path)
   if (endpoint === undefined) return text(404, `not found; there are ${endpoints.join(', ')}\n`)
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'only GET and HEAD\n')
   try {
-    switch (endpoint) {
-      case '/livez':
-        return text(200, 'ok\n')
-      case '/readyz':
-        return describe(readiness(), request.headers.accept ?? '')
-      case '/metrics':
-        return { status: 200, type: metrics.contentType, body: await metrics.text() }
-      case undefined:
-        throw new Error('TODO: Not implemented yet')
-    }
+    return await replyOf(endpoint, options, request.headers.accept ?? '')
   } catch (error) {
-    log.error({ error, endpoint }, 'an HTTP endpoint has failed')
+    options.log.error({ error, endpoint }, 'an HTTP endpoint has failed')
     return text(500, 'failed; the log says why\n')
+  }
+}
+
+async function replyOf(
+  endpoint: (typeof endpoints)[number],
+  { metrics, readiness }: AdminOptions,
+  accept: string,
+): Promise<Reply> {
+  switch (endpoint) {
+    case '/livez':
+      return text(200, 'ok\n')
+    case '/readyz':
+      return describe(readiness(), accept)
+    case '/metrics':
+      return { status: 200, type: metrics.contentType, body: await metrics.text() }
   }
 }
 

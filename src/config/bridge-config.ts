@@ -1,7 +1,7 @@
 /** The whole of a configuration: its type, and the one JSON Schema that validation and documentation are made from. */
 import { type SinkOptions, sinkOptionsSchema } from '../delivery/options.ts'
 import type { SinkDefinition } from '../delivery/sink.ts'
-import type { Infer, JsonSchema } from '../lib/json-schema.ts'
+import type { JsonSchema } from '../lib/json-schema.ts'
 import { type ProcessConfig, processSchema } from './process-section.ts'
 import { type RouteConfig, routeSchema } from './route.ts'
 import { type SourceConfig, sourceSchema } from './source.ts'
@@ -34,8 +34,6 @@ const headSchema = {
   apiVersion: { const: 'deltawire.io/v1', description: 'Version of this format.' },
   kind: { const: 'Bridge', description: 'One file is one bridge.' },
 } as const satisfies Record<string, JsonSchema>
-
-export type Head = { readonly [K in keyof typeof headSchema]: Infer<(typeof headSchema)[K]> }
 
 /** The schema of a file that may use these types of sinks. Every object in it refuses unknown keys. */
 export function configSchema(definitions: readonly AnySinkDefinition[]): ConfigSchema {
@@ -85,13 +83,14 @@ export function sinkSchema({ type, schema }: AnySinkDefinition): JsonSchema {
 
 /** Refuses unknown keys wherever a definition says nothing about them. */
 export function closed(schema: ConfigSchema): ConfigSchema {
-  const { properties, items, oneOf } = schema
+  const { properties, items, oneOf, additionalProperties: others } = schema
   return {
     ...schema,
     ...(properties && {
       properties: Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, closed(value)])),
-      additionalProperties: schema.additionalProperties ?? false,
+      additionalProperties: others ?? false,
     }),
+    ...(typeof others === 'object' && { additionalProperties: closed(others) }),
     ...(items && { items: closed(items) }),
     ...(oneOf && { oneOf: oneOf.map(closed) }),
   }

@@ -137,7 +137,7 @@ export function unknownName(message: string, name: string, known: readonly strin
 }
 
 /** What a definition takes, after "expected". */
-export function expectation(schema: JsonSchema): string {
+function expectation(schema: JsonSchema): string {
   if (schema.const !== undefined) return String(schema.const)
   if (schema.enum) return oneOf(schema.enum.map(String))
   if (schema.oneOf) return schema.oneOf.map(expectation).join(' or ')
@@ -167,8 +167,9 @@ function range({ minimum, maximum }: JsonSchema, what: string): string {
   return maximum === undefined ? what : `${what} of at most ${maximum}`
 }
 
-/** The mappings that it takes are `{ env }` and `{ file }`: a literal in their place may be a secret. */
+/** It takes no text, and of mappings only `{ env }` and `{ file }`: a literal in their place may be a secret. */
 function isCredential({ oneOf: branches = [] }: JsonSchema): boolean {
+  if (branches.some(({ type }) => type === 'string')) return false
   const mappings = branches.filter(({ type }) => type === 'object')
   return mappings.length > 0 && mappings.every(({ required = [] }) => /^(?:env|file)$/.test(required.join()))
 }

@@ -71,7 +71,7 @@ const echo = defineSink({
   },
 })
 
-export const testSinks: SinkTypes = {
+const testSinks: SinkTypes = {
   echo: () => Promise.resolve({ sink: echo }),
   kafka: () => Promise.reject(new Error('a type that nobody names is not loaded')),
 }

@@ -68,16 +68,8 @@ export class DeltaQueue<T extends KubeObject> {
     return this.#entries.length - this.#head
   }
 
-  get bytes(): number {
-    return this.#bytes
-  }
-
   get full(): boolean {
     return this.size >= this.#options.maxEntries || this.#bytes >= this.#options.maxBytes
-  }
-
-  get closed(): boolean {
-    return this.#closed
   }
 
   /** Resolves when the queue is not full. Rejects with `signal.reason`. */

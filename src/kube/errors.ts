@@ -1,37 +1,35 @@
 /**
- * Every way in which talking to an API server fails, in one table. Callers decide by `code`, never by message.
+ * Every way in which talking to an API server fails. Callers decide by `code`, never by message; a stream tries again
+ * after each of them, what differs is from where (informer/cure.ts).
  * Sources: apimachinery `Status`/`StatusReason`, HTTP status codes, informer conformance rows C16-C23, X1-X16.
  */
-export const kubeErrors = {
+export type KubeErrorCode =
   /** No connection: refused, DNS, TLS. The request was not processed. */
-  refused: { retryable: true },
+  | 'refused'
   /** The connection broke after the request was sent: reset, EOF, GOAWAY, a truncated last line of a watch. */
-  reset: { retryable: true },
+  | 'reset'
   /** Nothing arrived for longer than the watchdog allows. */
-  idle: { retryable: true },
+  | 'idle'
   /** 429: too many requests, or a watch cache that is not ready. `retryAfterMs` is usually set. */
-  throttled: { retryable: true },
+  | 'throttled'
   /** 503, 502, 504 without a more exact reason. */
-  unavailable: { retryable: true },
+  | 'unavailable'
   /** 500 and other 5xx, also in a watch (`StoreReadError`). */
-  server: { retryable: true },
+  | 'server'
   /** 410 `Expired` or `Gone`: the resourceVersion or the continue token is older than the server's history. */
-  expired: { retryable: true },
+  | 'expired'
   /** The server has not reached the resourceVersion that was asked for (504 `ResourceVersionTooLarge`). */
-  'too-large-resource-version': { retryable: true },
+  | 'too-large-resource-version'
   /** 401. */
-  unauthorized: { retryable: true },
+  | 'unauthorized'
   /** 403. Heals when the right is granted. */
-  forbidden: { retryable: true },
+  | 'forbidden'
   /** 404: the resource is not served (a CRD that is gone or not there yet). */
-  'not-found': { retryable: true },
+  | 'not-found'
   /** Any other 4xx: the server will not take this request as it is. */
-  rejected: { retryable: false },
+  | 'rejected'
   /** A frame or list that cannot be used: bad JSON, unknown type, no resourceVersion, wrong kind, a `Table`. */
-  unusable: { retryable: true },
-} as const satisfies Record<string, { readonly retryable: boolean }>
-
-export type KubeErrorCode = keyof typeof kubeErrors
+  | 'unusable'
 
 export interface KubeErrorDetails {
   /** HTTP status, or the `code` of a Status object in a watch. */

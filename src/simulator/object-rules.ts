@@ -49,7 +49,7 @@ function withLabel(object: JsonObject, label: string, value: string): JsonObject
 }
 
 /** `stringData` is for writing only: the server keeps it as base64 in `data`. */
-export function encodedSecret(secret: JsonObject, plain: JsonObject): JsonObject {
+function encodedSecret(secret: JsonObject, plain: JsonObject): JsonObject {
   const encoded = Object.entries(plain).map(([key, value]) => [key, Buffer.from(String(value)).toString('base64')])
   return { ...without(secret, 'stringData'), data: { ...objectAt(secret, 'data'), ...Object.fromEntries(encoded) } }
 }

@@ -12,7 +12,7 @@ export function applyPatch(object: JsonObject, patch: unknown, type: PatchType):
 }
 
 /** RFC 7386. */
-export function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
+function mergePatch(target: JsonObject, patch: JsonObject): JsonObject {
   const result = { ...target }
   for (const [member, value] of Object.entries(patch)) {
     const old = result[member]

@@ -72,9 +72,4 @@ export class StateLog {
     this.#log[level]({ key, state, ...before, ...fields }, message)
     return true
   }
-
-  /** The key is gone and takes its memory with it. */
-  forget(key: string): void {
-    this.#states.delete(key)
-  }
 }
