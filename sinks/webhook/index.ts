@@ -18,6 +18,7 @@ import {
 import type { Infer } from '../../src/lib/json-schema.ts'
 import { Authorization } from './auth.ts'
 import { Client } from './client.ts'
+import { ConfiguredHeaders } from './headers.ts'
 import { NetworkGuard } from './network.ts'
 import { schema } from './schema.ts'
 import { failureCode, retryAfterMs } from './status.ts'
@@ -45,7 +46,7 @@ class Webhook implements Sink {
   readonly #config: Config
   readonly #context: SinkContext
   readonly #url: URL
-  readonly #headers: Readonly<Record<string, string>>
+  readonly #headers: ConfiguredHeaders
   readonly #auth: Authorization | undefined
   readonly #client: Client
   readonly #deliveries = new Set<Promise<unknown>>()
@@ -55,7 +56,10 @@ class Webhook implements Sink {
     this.#config = config
     this.#context = context
     this.#url = checkUrl(config)
-    this.#headers = checkHeaders(config.headers)
+    this.#headers = new ConfiguredHeaders(config.headers, context)
+    if (config.auth && this.#headers.has('authorization')) {
+      throw new Error('headers: authorization is set by auth; remove one of them')
+    }
     this.#auth = config.auth && new Authorization(config.auth, context)
     const guard = new NetworkGuard(config.network)
     const refusal = guard.refusal(this.#url.hostname)
@@ -100,11 +104,14 @@ class Webhook implements Sink {
   async #post(event: OutboundEvent, signal: AbortSignal): Promise<DeliveryError | undefined> {
     const { headers, body } = this.#encode(event)
     const authorization = await this.#auth?.header()
-    const all = { ...this.#headers, ...headers, ...(authorization !== undefined && { authorization }) }
+    const all = { ...(await this.#headers.now()), ...headers, ...(authorization !== undefined && { authorization }) }
     const answer = await this.#client.post(all, body, signal)
     const code = failureCode(answer.status)
     if (!code) return undefined
-    if (code === 'unauthorized') this.#auth?.refused()
+    if (code === 'unauthorized') {
+      this.#auth?.refused()
+      this.#headers.refused()
+    }
     return new DeliveryError(code, `${this.#url.host} answered ${answer.status}`, {
       retryAfterMs: retryAfterMs(answer.headers['retry-after'], this.#context.clock.now()),
     })
@@ -132,20 +139,4 @@ function checkUrl({ url: text, insecureHttp }: Config): URL {
     throw new Error('url: holds a user name or password; use auth instead')
   }
   return url
-}
-
-/** Headers that belong to the event, the credentials or the connection. */
-const RESERVED =
-  /^(ce-.*|content-type|content-length|content-encoding|authorization|proxy-.*|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect)$/
-
-function checkHeaders(headers: Config['headers']): Readonly<Record<string, string>> {
-  const checked: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    const lower = name.toLowerCase()
-    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lower)) throw new Error(`headers: ${JSON.stringify(name)} is no header name`)
-    if (RESERVED.test(lower)) throw new Error(`headers: ${name} is set by the webhook itself; for credentials use auth`)
-    if (!/^[\t -~]*$/.test(value)) throw new Error(`headers: the value of ${name} holds characters that no header may`)
-    checked[lower] = value
-  }
-  return checked
 }

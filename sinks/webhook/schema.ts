@@ -40,8 +40,10 @@ export const schema = {
     headers: {
       type: 'object',
       default: {},
-      additionalProperties: { type: 'string' },
-      description: 'Further headers of each request. No credential: that is auth.',
+      additionalProperties: { oneOf: [{ type: 'string' }, ...secretReference.oneOf] },
+      description:
+        'Further headers of each request. What is sent under the name of a credential (authorization, cookie, x-api-key, names with token, secret, password …) is never a text, but `{ env: NAME }` or `{ file: PATH }`.',
+      examples: [{ 'x-team': 'shop', 'x-api-key': { env: 'RECEIVER_KEY' } }],
     },
     auth: {
       description: 'How requests are authenticated. Without it they are not.',

@@ -128,6 +128,52 @@ test('P8 a credential that cannot be had, or cannot be a header, is named but no
   assert.equal(target.attempts(), 0)
 })
 
+for (const name of [
+  'Cookie',
+  'X-Api-Key',
+  'apikey',
+  'x-gitlab-token',
+  'X-Auth-User',
+  'x-hub-secret',
+  'x-password',
+  'x-functions-key',
+  'x-amz-security-token',
+]) {
+  test(`P8 the header ${name} is a credential: as a text it is refused, a reference is resolved`, async () => {
+    assert.throws(
+      () => make({ headers: { [name]: 'canary' } }),
+      (error: Error) =>
+        error.message ===
+        `headers: ${name} is a credential, which is never written into the configuration; write { env: NAME } or { file: PATH }`,
+    )
+    await using target = await HttpTarget.start()
+    const headers = { [name]: { env: 'KEY' }, 'x-team': 'shop' }
+    await using hook = make({ ...at(target), headers }, { secret: () => Promise.resolve('hunter2\n') })
+    assert.equal(await attempt(hook), undefined)
+    const [request] = target.requests
+    assert.equal(request?.headers[name.toLowerCase()], 'hunter2')
+    assert.equal(request?.headers['x-team'], 'shop')
+  })
+}
+
+test('S10 P8 a credential in a header is read again when it is refused; what cannot be had is named, not shown', async () => {
+  await using target = await HttpTarget.start()
+  const values = ['old', 'new', 'hun\nter2']
+  const secret = () => Promise.resolve(values.shift() ?? '')
+  const headers = { 'x-api-key': { file: '/run/key' } }
+  await using hook = make({ ...at(target), headers }, { secret })
+  target.fail('403')
+  assert.deepEqual(await attempt(hook), ['unauthorized', `127.0.0.1:${target.port} answered 403`])
+  target.fail('401')
+  await attempt(hook)
+  const expected = 'headers.x-api-key: the credential is empty or holds characters that no header may'
+  assert.deepEqual(await attempt(hook), ['unauthorized', expected])
+  assert.deepEqual(
+    target.requests.map((request) => request.headers['x-api-key']),
+    ['old', 'new'],
+  )
+})
+
 test('a redirect is never followed', async () => {
   await using target = await HttpTarget.start()
   await using elsewhere = await HttpTarget.start()
@@ -209,8 +255,13 @@ test('a configuration that cannot work is refused with the key and the way out',
     [{ network: { allow: ['all'], deny: [] } }, /^network.allow: "all" is no CIDR/],
     [
       { headers: { Authorization: 'canary' } },
-      /^headers: Authorization is set by the webhook itself; for credentials use auth$/,
+      /^headers: Authorization is a credential, .*; use auth, or write \{ env: NAME \} or \{ file: PATH \}$/,
     ],
+    [
+      { headers: { Authorization: { env: 'A' } }, auth: { bearer: { env: 'B' } } },
+      /^headers: authorization is set by auth; remove one of them$/,
+    ],
+    [{ headers: { 'X-Team': 'a', 'x-team': { env: 'B' } } }, /^headers: x-team is there twice; keep one$/],
     [{ headers: { 'CE-id': '1' } }, /^headers: CE-id is set/],
     [{ headers: { 'Content-Type': 'text/plain' } }, /^headers: Content-Type is set/],
     [{ headers: { host: 'x' } }, /^headers: host is set/],

@@ -556,7 +556,12 @@ const cases: readonly Case[] = [
   [
     'a free mapping with a value of another type',
     file.sinks('  - { name: a, type: echo, to: x, headers: { a: 1 } }'),
-    ['c.yaml:4:49 sinks[0].headers.a: is a number; expected text'],
+    ['c.yaml:4:49 sinks[0].headers.a: is a number; expected text or { env: NAME } or { file: PATH }'],
+  ],
+  [
+    'an unknown key in a value of a free mapping',
+    file.sinks('  - { name: a, type: echo, to: x, headers: { a: { env: A, b: 1 } } }'),
+    ['c.yaml:4:59 sinks[0].headers.a.b: unknown key; expected env'],
   ],
   [
     'what the type itself refuses, at its key',

@@ -19,7 +19,11 @@ const schema = {
   properties: {
     to: { type: 'string', minLength: 1, maxLength: 40 },
     mode: { enum: ['loud', 'quiet'], default: 'loud' },
-    headers: { type: 'object', default: {}, additionalProperties: { type: 'string' } },
+    headers: {
+      type: 'object',
+      default: {},
+      additionalProperties: { oneOf: [{ type: 'string' }, ...credential.oneOf] },
+    },
     token: credential,
     auth: {
       oneOf: [
