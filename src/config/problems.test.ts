@@ -300,13 +300,30 @@ const cases: readonly Case[] = [
   [
     'a resource twice, in two spellings',
     file.sources('  - { name: a, resources: [deployments.apps, deployments.v1.apps] }'),
-    ['c.yaml:4:46 sources[0].resources[1]: resource deployments.apps is there twice; expected each once'],
+    [
+      'c.yaml:4:46 sources[0].resources[1]: resource deployments.v1.apps is there twice, also as deployments.apps; expected each once',
+    ],
   ],
   [
     'two sources of one resource that overlap at a sink',
     file.sources('  - { name: a, resources: [pods, nodes] }\n  - { name: b, resources: [pods], namespaces: [shop] }'),
     [
       'c.yaml:5:27 sources[1].resources: pods reaches sink out from source a too, and their namespaces overlap; expected one source of a resource per sink, or namespaces that differ',
+    ],
+  ],
+  [
+    'a resource twice, once without its group',
+    file.sources('  - { name: a, resources: [deployments, pods, deployments.apps, pods.v1] }'),
+    [
+      'c.yaml:4:47 sources[0].resources[2]: resource deployments.apps is there twice, also as deployments; expected each once',
+      'c.yaml:4:65 sources[0].resources[3]: resource pods.v1 is there twice, also as pods; expected each once',
+    ],
+  ],
+  [
+    'two sources of one resource that overlap at a sink, in two spellings',
+    file.sources('  - { name: a, resources: [widgets] }\n  - { name: b, resources: [widgets.v1.example.com] }'),
+    [
+      'c.yaml:5:27 sources[1].resources: widgets reaches sink out from source a too, and their namespaces overlap; expected one source of a resource per sink, or namespaces that differ',
     ],
   ],
   [

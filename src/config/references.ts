@@ -1,6 +1,6 @@
 /** What a schema cannot say: names that refer to each other, and combinations that break a promise. Pure. */
 import type { ValuePath } from './problem.ts'
-import { isSecrets, parseResourceName } from './resource-name.ts'
+import { isSecrets, mayBeSame, parseResourceName } from './resource-name.ts'
 import type { RouteConfig } from './route.ts'
 import { type SchemaProblem, unknownName } from './schema-problem.ts'
 import type { SourceConfig } from './source.ts'
@@ -38,7 +38,7 @@ function checkSource({ index, value }: Entry<SourceConfig>): readonly SchemaProb
   const at = (...steps: ValuePath): ValuePath => ['sources', index, ...steps]
   const names = resources.map(parseResourceName)
   return [
-    ...twice(resources.map(identity), 'resource', (position) => at('resources', position)),
+    ...resourcesTwice(resources, (position) => at('resources', position)),
     ...twice(namespaces, 'namespace', (position) => at('namespaces', position)),
     ...names.flatMap((name, position) =>
       isSecrets(name) && !allowSecrets
@@ -74,9 +74,9 @@ function overlaps({ sources, routes, names }: Lists): readonly SchemaProblem[] {
     routes.length === 0 || routes.some(({ value: { from, to } }) => to.includes(sink) && (from?.includes(name) ?? true))
   const problems: SchemaProblem[] = []
   for (const [position, { index, value: source }] of sources.entries()) {
-    const theirs = new Set(source.resources.map(identity))
+    const theirs = source.resources.map(parseResourceName)
     for (const { value: earlier } of sources.slice(0, position)) {
-      const resource = earlier.resources.find((text) => theirs.has(identity(text)))
+      const resource = earlier.resources.find((text) => theirs.some((name) => mayBeSame(name, parseResourceName(text))))
       if (resource === undefined || disjoint(source, earlier)) continue
       const sink = names.sinks.find((name) => leadsTo(source, name) && leadsTo(earlier, name))
       if (sink === undefined) continue
@@ -97,10 +97,14 @@ function disjoint(a: SourceConfig, b: SourceConfig): boolean {
   )
 }
 
-/** The resource without its version: two versions are the same objects. */
-function identity(text: string): string {
-  const { resource, group } = parseResourceName(text)
-  return group ? `${resource}.${group}` : resource
+function resourcesTwice(texts: readonly string[], at: (index: number) => ValuePath): readonly SchemaProblem[] {
+  const names = texts.map(parseResourceName)
+  return names.flatMap((name, index) => {
+    const earlier = names.findIndex((other) => mayBeSame(other, name))
+    if (earlier === index) return []
+    const spelling = texts[earlier] === texts[index] ? '' : `, also as ${texts[earlier]}`
+    return [wrong(at(index), `resource ${texts[index]} is there twice${spelling}`, 'each once')]
+  })
 }
 
 function twice(names: readonly string[], what: string, at: (index: number) => ValuePath): readonly SchemaProblem[] {

@@ -33,6 +33,38 @@ export function parseResourceName(text: string): ResourceName {
   return { resource, version: undefined, group: first === undefined ? undefined : rest.join('.') }
 }
 
+/** What the core group has that can be watched. Source: the API server's own list, `kubectl api-resources`. */
+const CORE = new Set([
+  'configmaps',
+  'endpoints',
+  'events',
+  'limitranges',
+  'namespaces',
+  'nodes',
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'pods',
+  'podtemplates',
+  'replicationcontrollers',
+  'resourcequotas',
+  'secrets',
+  'serviceaccounts',
+  'services',
+])
+
+/** Whether both may name the same objects, in one version or two. A group that is not said may be any. */
+export function mayBeSame(a: ResourceName, b: ResourceName): boolean {
+  if (a.resource !== b.resource) return false
+  const [one, other] = [groupOf(a), groupOf(b)]
+  return one === undefined || other === undefined || one === other
+}
+
+/** Discovery takes the core group first. The Events of `events.k8s.io` are those of the core group. */
+function groupOf({ resource, group }: ResourceName): string | undefined {
+  if (resource === 'events' && group === 'events.k8s.io') return ''
+  return group ?? (CORE.has(resource) ? '' : undefined)
+}
+
 /** Whether this may be Secrets of the core group. */
 export function isSecrets({ resource, group }: ResourceName): boolean {
   return (resource === 'secrets' || resource === 'secret') && (group === undefined || group === '')

@@ -53,6 +53,8 @@ test('names are read as kubectl reads them', () => {
     Pod: '/v1/pods',
     PODS: '/v1/pods',
     'pods.v1.': '/v1/pods',
+    'pods.v1': '/v1/pods',
+    'gadgets.v1': 'v1.example.com/v1alpha1/gadgets',
     pl: 'example.com/v1/podlets',
     deploy: 'apps/v1/deployments',
     'deployments.apps': 'apps/v1/deployments',

@@ -22,7 +22,8 @@ export interface Catalog {
 
 /**
  * The resource that is meant by `pods`, `po`, `Pod`, `deployments.apps`, `widgets.v1.example.com`, as kubectl reads them:
- * a second part is tried as a version before it is taken for the beginning of a group. Without a version: the preferred.
+ * a second part is tried as a version (`pods.v1`: of the core group) before it is taken for the beginning of a group.
+ * Without a version: the preferred.
  *
  * Throws `not-found`, naming the nearest; `unavailable` if what was asked for may be in a group that cannot be read now;
  * `rejected` if it can be neither listed nor watched.
@@ -53,7 +54,7 @@ function formsOf(name: string): readonly Form[] {
   const [version, ...group] = rest
   if (version === undefined) return [{ word }]
   const asGroup = { word, group: rest.join('.') }
-  return group.length === 0 ? [asGroup] : [{ word, version, group: group.join('.') }, asGroup]
+  return [{ word, version, group: group.join('.') }, asGroup]
 }
 
 /** By the plural if there is one of that name, else by singular and kind, else by short name. */
