@@ -2,30 +2,25 @@
  * The engine between the streams and one sink. It alone batches, orders, retries and gives up; the sink makes one
  * attempt and says what happened. Start reading at `SinkWorker`.
  *
- *   offer -> capacity (bounded) -> fences (per stream) -> lanes (per key) -> batcher -> attempt -> judge -> ack
- *                                                           ^                                        |
- *                                                           +------------- again --------------------+
+ *   offer -> queue (what waits, and for what) -> batch -> attempt -> judge -> ack
+ *              ^                                                      |
+ *              +----------------------- again ------------------------+
  */
 import { addAbortListener } from 'node:events'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type AttemptResult, attempt } from './attempt.ts'
-import { Batcher } from './batcher.ts'
-import { Capacity } from './capacity.ts'
 import { connect } from './connect.ts'
 import type { DeadLetterCode, DeadLetterStore } from './dead-letters.ts'
-import { type Ack, Entry, type Outcome } from './entry.ts'
+import type { Ack, Entry } from './entry.ts'
 import { type DeliveryError, deliveryErrors } from './errors.ts'
-import { Fences } from './fences.ts'
 import { Health } from './health.ts'
 import { type FailedAttempt, Judge } from './judge.ts'
-import { type Lane, Lanes } from './lanes.ts'
+import type { Lane } from './lanes.ts'
 import { type DeliveryObserver, noObserver, type WorkerStats } from './observer.ts'
 import type { WorkerOptions } from './options.ts'
+import { Queue } from './queue.ts'
 import type { OutboundEvent, Sink, SinkLimits } from './sink.ts'
-
-/** A lane in back-off may hold this part of the queue's limits. */
-const LANE_SHARE = 1 / 4
 
 export interface WorkerParts {
   readonly sink: Sink
@@ -40,7 +35,8 @@ export interface WorkerParts {
 
 /**
  * Guarantees, for every event whose `offer` resolved, unless the worker is closed before:
- * - it is delivered, put into the dead letters, or dropped because its stream superseded it, and `ack` is called exactly once, then and not earlier;
+ * - it is delivered, put into the dead letters, or dropped because its stream superseded it, and `ack` is called exactly
+ *   once, then and not earlier;
  * - events with one key leave in the order in which they were offered, and none leaves while one before it may still land;
  * - a failing event delays no event with another key;
  * - once an event that supersedes its stream was sent, nothing that the stream offered before it is;
@@ -53,20 +49,14 @@ export class SinkWorker {
 
   readonly #options: WorkerOptions
   readonly #sink: Sink
-  readonly #limits: SinkLimits
   readonly #clock: Clock
   readonly #deadLetters: DeadLetterStore
   readonly #observer: DeliveryObserver
 
-  readonly #capacity: Capacity
-  readonly #fences: Fences
-  readonly #lanes: Lanes
-  readonly #batcher: Batcher
+  readonly #queue: Queue
   readonly #health: Health
   readonly #judge: Judge
 
-  /** Accepted and not settled, oldest first. */
-  readonly #unsettled = new Set<Entry>()
   #inFlight = 0
   /** The event that is sent to see whether the sink is in order again. */
   #probe: Entry | undefined
@@ -84,7 +74,6 @@ export class SinkWorker {
     const { sink, limits, clock, deadLetters, observer = noObserver, random = Math.random } = parts
     this.#options = options
     this.#sink = sink
-    this.#limits = limits
     this.#clock = clock
     this.#deadLetters = deadLetters
     this.#observer = observer
@@ -94,20 +83,14 @@ export class SinkWorker {
     this.#reject = reject
 
     const guard = (work: () => void) => this.#guard(work)
-    this.#capacity = new Capacity(options.queue)
-    this.#lanes = new Lanes({
-      sameKeyInBatch: limits.sameKeyInBatch,
+    this.#queue = new Queue(options, {
+      limits,
       clock,
-      onWake: (lane) => guard(() => this.#wake(lane)),
-    })
-    this.#batcher = new Batcher(options.batch, this.#lanes, clock, () => guard(() => this.#pump()))
-    this.#fences = new Fences({
-      clock,
-      timeoutMs: options.timeoutMs,
       openSince: () => this.#health.openSince,
-      pass: (entry) => this.#pass(entry),
-      complete: (entry) => this.#complete(entry),
-      abort: (entry, cause) => this.#abort(entry, cause),
+      onReady: () => this.#schedulePump(),
+      onDegraded: () => observer.degraded(),
+      onEmpty: () => this.#onDrained?.(),
+      giveUp: (entry, code, reason) => this.#giveUp(entry, code, reason),
       guard,
     })
     this.#health = new Health({
@@ -130,27 +113,11 @@ export class SinkWorker {
    * is never called.
    */
   offer(event: OutboundEvent, ack: Ack, signal: AbortSignal): Promise<void> {
-    const entry = new Entry(event, this.#limits.sizeOf(event), this.#clock.monotonic(), ack)
-    while (entry.bytes > this.#options.maxEventBytes) {
-      const smaller = entry.event.smaller?.()
-      if (!smaller) break
-      entry.event = smaller
-      entry.bytes = this.#limits.sizeOf(smaller)
-    }
-    return this.#capacity.enter(entry.bytes, () => this.#accept(entry), signal)
+    return this.#queue.offer(event, ack, signal)
   }
 
   stats(): WorkerStats {
-    const [oldest] = this.#unsettled
-    return {
-      state: this.#health.state,
-      queueEvents: this.#capacity.events,
-      queueBytes: this.#capacity.bytes,
-      oldestAgeMs: oldest ? this.#clock.monotonic() - oldest.offeredAt : 0,
-      blockedOffers: this.#capacity.waiting,
-      inFlight: this.#inFlight,
-      backingOff: this.#lanes.waiting,
-    }
+    return { state: this.#health.state, inFlight: this.#inFlight, ...this.#queue.stats() }
   }
 
   /**
@@ -169,63 +136,6 @@ export class SinkWorker {
     const parts = { clock: this.#clock, random, onFailure }
     const connected = await connect(this.#sink, this.#options, parts, this.#stop.signal)
     if (connected) this.#guard(() => this.#health.open())
-  }
-
-  /** There is room for it. */
-  #accept(entry: Entry): void {
-    this.#unsettled.add(entry)
-    const { maxEventBytes } = this.#options
-    if (entry.bytes > maxEventBytes) {
-      const reason = `${entry.bytes} bytes in its smallest form, the limit is ${maxEventBytes}`
-      this.#giveUp(entry, 'too-large', reason)
-      return
-    }
-    if (entry.event !== entry.offered) this.#observer.degraded()
-    if (entry.offered.supersedes) this.#supersede(entry)
-    else this.#fences.offer(entry)
-    const lane = entry.lane ?? this.#fences.fenceBefore(entry)?.lane
-    if (lane?.state === 'waiting') this.#relieve(lane)
-  }
-
-  /** Drops what its stream has waiting, wherever that waits. What is under way is dropped when it fails. */
-  #supersede(entry: Entry): void {
-    const { stream } = entry.offered
-    const lanes = new Set<Lane>()
-    for (const old of this.#unsettled) {
-      if (old === entry || old.offered.stream !== stream) continue
-      old.superseded = true
-      if (old.lane) lanes.add(old.lane)
-    }
-    for (const lane of lanes) if (lane.state === 'waiting' && lane.first?.superseded) this.#endBackOff(lane)
-    const dropped = [...this.#fences.extract(stream), ...this.#lanes.extract(lanes, (old) => old.superseded)]
-    this.#fences.offer(entry)
-    for (const old of dropped) this.#settle(old, { type: 'dropped' })
-  }
-
-  /** Nothing stands before it any more. */
-  #pass(entry: Entry): void {
-    this.#lanes.append(entry, this.#options.order === 'none' ? undefined : entry.event.key)
-    this.#schedulePump()
-  }
-
-  #complete(entry: Entry): void {
-    const final = entry.event.final?.()
-    if (final) this.#replace(entry, final)
-  }
-
-  #abort(entry: Entry, cause: string): boolean {
-    const aborted = entry.event.aborted?.(cause)
-    if (!aborted) return false
-    this.#replace(entry, aborted)
-    entry.abortedBy = cause
-    return true
-  }
-
-  #replace(entry: Entry, event: OutboundEvent): void {
-    const before = entry.bytes
-    entry.event = event
-    entry.bytes = this.#limits.sizeOf(event)
-    this.#capacity.resize(before, entry.bytes)
   }
 
   /** Many offers in one turn share one pump. */
@@ -249,12 +159,9 @@ export class SinkWorker {
   }
 
   #nextBatch(): readonly Entry[] {
-    if (this.#health.state === 'open') {
-      const closes = this.#batcher.mayClose() || this.#closing !== undefined
-      return closes ? this.#lanes.take(this.#batcher.limits) : []
-    }
+    if (this.#health.state === 'open') return this.#queue.take()
     if (this.#health.state !== 'probing' || this.#probe) return []
-    const probe = this.#lanes.takeOne(this.#lastProbed)
+    const probe = this.#queue.takeOne(this.#lastProbed)
     if (!probe) return []
     this.#probe = probe
     this.#lastProbed = probe.lane
@@ -265,7 +172,7 @@ export class SinkWorker {
   async #run(batch: readonly Entry[]): Promise<void> {
     try {
       await this.#send(batch)
-      this.#finish(batch)
+      this.#queue.putBack(batch)
     } catch (error) {
       this.#fail(error)
     }
@@ -313,31 +220,11 @@ export class SinkWorker {
     if (rest.length > 0 && this.#health.state === 'open' && !this.#stop.signal.aborted) await this.#send(rest)
   }
 
-  /** The attempt is over, halves included: what is not settled goes back to the head of its lane. */
-  #finish(batch: readonly Entry[]): void {
-    for (const entry of batch.toReversed()) {
-      if (entry.settled) continue
-      if (entry.superseded) this.#settle(entry, { type: 'dropped' })
-      else entry.lane?.unshift(entry)
-    }
-    for (const { lane } of batch) {
-      if (lane?.state !== 'busy') continue
-      const delayMs = lane.first?.delayMs
-      if (lane.first && delayMs !== undefined && !this.#stop.signal.aborted) {
-        this.#lanes.retreat(lane, delayMs)
-        this.#fences.backOff(lane.first)
-        this.#relieve(lane)
-      } else {
-        this.#lanes.release(lane)
-      }
-    }
-  }
-
   #delivered(entry: Entry): void {
     this.#observer.sent('delivered')
     this.#judge.delivered()
     const { abortedBy } = entry
-    this.#settle(entry, abortedBy === undefined ? { type: 'delivered' } : { type: 'aborted', cause: abortedBy })
+    this.#queue.settle(entry, abortedBy === undefined ? { type: 'delivered' } : { type: 'aborted', cause: abortedBy })
   }
 
   #failedOnce(entry: Entry, error: DeliveryError, attempt: FailedAttempt): void {
@@ -358,45 +245,13 @@ export class SinkWorker {
         this.#observer.retry(error.code)
         break
       case 'degrade':
-        this.#replace(entry, verdict.event)
+        this.#queue.replace(entry, verdict.event)
         this.#observer.degraded()
         break
       case 'give-up':
         this.#giveUp(entry, verdict.code, verdict.reason)
         break
     }
-  }
-
-  #wake(lane: Lane): void {
-    if (lane.first) this.#leaveBackOff(lane.first)
-    this.#lanes.release(lane)
-    this.#schedulePump()
-  }
-
-  #endBackOff(lane: Lane): void {
-    this.#lanes.cancelBackOff(lane)
-    this.#wake(lane)
-  }
-
-  #leaveBackOff(head: Entry): void {
-    head.delayMs = undefined
-    this.#fences.backOffOver(head)
-  }
-
-  /** A lane in back-off must not fill the queue that all share: its head is given up. An outage is no reason to. */
-  #relieve(lane: Lane): void {
-    const head = lane.first
-    if (!head || this.#health.state !== 'open') return
-    const held = this.#fences.heldBy(head)
-    const { events, bytes } = this.#options.queue
-    const behind = lane.length + held.events - 1
-    if (behind === 0) return
-    if (behind + 1 <= events * LANE_SHARE && lane.bytes + held.bytes <= bytes * LANE_SHARE) return
-    lane.shift()
-    this.#lanes.cancelBackOff(lane)
-    this.#leaveBackOff(head)
-    this.#lanes.release(lane)
-    this.#giveUp(head, 'lane-full', `${behind} events waited behind it; its last error: ${head.error?.message}`)
   }
 
   #giveUp(entry: Entry, code: DeadLetterCode, reason: string): void {
@@ -410,21 +265,12 @@ export class SinkWorker {
       event,
     })
     this.#observer.deadLetter(code, reason)
-    this.#settle(entry, { type: 'dead-lettered', code, reason })
-  }
-
-  #settle(entry: Entry, outcome: Outcome): void {
-    entry.settled = true
-    this.#unsettled.delete(entry)
-    entry.ack(outcome) // before the fence opens: an `end` tells what became of those before it
-    if (entry.lane) this.#fences.settled(entry)
-    this.#capacity.release(entry.bytes)
-    if (this.#unsettled.size === 0) this.#onDrained?.()
+    this.#queue.settle(entry, { type: 'dead-lettered', code, reason })
   }
 
   async #close(deadline: AbortSignal): Promise<{ readonly undelivered: number }> {
-    this.#capacity.close(new Error(`sink ${this.#options.name} is closed`))
-    if (this.#unsettled.size > 0) {
+    this.#queue.drain(new Error(`sink ${this.#options.name} is closed`))
+    if (this.#queue.length > 0) {
       this.#schedulePump()
       const over = Promise.withResolvers<void>()
       this.#onDrained = over.resolve
@@ -434,9 +280,7 @@ export class SinkWorker {
     }
     this.#stop.abort(new DOMException(`sink ${this.#options.name} is closed`, 'AbortError'))
     this.#health.close()
-    this.#fences.close()
-    this.#lanes.close()
-    this.#batcher.reset()
+    this.#queue.close()
     await this.#connecting
     if (this.#inFlight > 0) {
       const quiet = Promise.withResolvers<void>()
@@ -444,7 +288,7 @@ export class SinkWorker {
       await quiet.promise
     }
     await this.#sink[Symbol.asyncDispose]()
-    return { undelivered: this.#unsettled.size }
+    return { undelivered: this.#queue.length }
   }
 
   #guard(work: () => void): void {
@@ -457,8 +301,9 @@ export class SinkWorker {
 
   #fail(error: unknown): void {
     this.#reject(error)
-    this.#capacity.close(error)
     this.#stop.abort(error)
+    this.#queue.drain(error)
+    this.#queue.close()
   }
 }
 
