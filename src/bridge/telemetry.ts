@@ -38,6 +38,8 @@ export function informerOptions(
         counts.listed()
         inOrder()
       },
+      listFailed: () => counts.listFailed(),
+      watchFailed: () => counts.watchFailed(),
       watchStarted: () => {
         counts.watchStarted()
         inOrder()
@@ -68,15 +70,26 @@ function informerFault(stream: string, fault: InformerFault, { metrics, logger, 
       return
     }
     case 'Object':
-      metrics.pipelineError('transform')
-      metrics.degraded(degradedReasons.transform)
-      logger.error({ stream, error: fault.error }, 'an object could not be redacted: only its identity goes on')
+      objectFault(stream, fault, { metrics, logger, states })
       return
     case 'Index':
     case 'Handler':
       metrics.pipelineError('decode')
       logger.error({ stream, error: fault.error }, 'an informer of the bridge has failed')
   }
+}
+
+/** One line per kind of error, not per object: a bug in the redaction may meet every object of a stream. */
+function objectFault(stream: string, fault: InformerFault & { type: 'Object' }, { metrics, states }: Telemetry): void {
+  metrics.pipelineError('transform')
+  if (fault.key !== undefined) metrics.degraded(degradedReasons.transform)
+  const message =
+    fault.key === undefined
+      ? 'objects whose names cannot be keys are left out'
+      : 'objects could not be redacted: only their identities go on'
+  const { error } = fault
+  const state = error instanceof Error ? error.name : 'failed'
+  states.tell({ key: `objects of stream ${stream}`, state, level: 'error', message, fields: { stream, error } })
 }
 
 /** `onState` is told what readiness is made of. */

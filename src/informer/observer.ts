@@ -8,7 +8,11 @@ export type WatchEnd = 'closed' | 'short' | KubeErrorCode
 export interface StreamObserver {
   /** A list is in, all pages of it. */
   listed(objects: number, resourceVersion: ResourceVersion): void
+  /** A list, or a page of one, could not be had; it is tried again. */
+  listFailed(code: KubeErrorCode): void
   watchStarted(): void
+  /** A watch could not be opened; it is tried again. */
+  watchFailed(code: KubeErrorCode): void
   watchEnded(reason: WatchEnd): void
   bookmark(): void
   /** Differences (adds, updates, deletes) that only a relist has shown: the watch had missed them. */
@@ -21,7 +25,9 @@ export interface StreamObserver {
 
 export const silentObserver: StreamObserver = {
   listed() {},
+  listFailed() {},
   watchStarted() {},
+  watchFailed() {},
   watchEnded() {},
   bookmark() {},
   recoveredByRelist() {},

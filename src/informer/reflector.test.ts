@@ -135,6 +135,15 @@ test('C02 list errors, watch errors, an empty list: the store is the last list a
     'Added shop/c@21',
   ])
   assert.deepEqual(rig.store, ['shop/b@4', 'shop/c@21'])
+  assert.deepEqual(
+    Object.entries(rig.observer.counts).filter(([what]) => /Failed|Ended/.test(what)),
+    [
+      ['listFailed unavailable', 1],
+      ['watchFailed throttled', 1],
+      ['watchEnded expired', 1],
+      ['listFailed refused', 1],
+    ],
+  )
 })
 
 test('C03 F06 a refused watch: exponential back-off up to the cap, never a relist', async () => {

@@ -5,7 +5,7 @@
  * ends the stream: it is an item (`Failed`), and the state that cures it (cure.ts). `reflect` unfolds `step` into an async
  * generator and waits between attempts.
  */
-import { KubeError } from '../kube/errors.ts'
+import { KubeError, type KubeErrorCode } from '../kube/errors.ts'
 import type { Frame, Frames, ListPage, ListWatch } from '../kube/list-watch.ts'
 import { compareResourceVersions, type KubeObject, type ResourceVersion } from '../kube/object.ts'
 import { abortable, sleep } from '../lib/abort.ts'
@@ -130,11 +130,24 @@ export async function step<T extends KubeObject>(
   } catch (error) {
     if (signal.aborted) return [[], state]
     const failure = asKubeError(error)
-    if (state.type === 'Watching') {
-      await close(state.frames)
-      options.observer.watchEnded(failure.code)
-    }
+    if (state.type === 'Watching') await close(state.frames)
+    observeFailure(state.type, failure.code, options.observer)
     return [[{ type: 'Failed', error: failure }], cure(state, failure.code)]
+  }
+}
+
+function observeFailure(from: State<KubeObject>['type'], code: KubeErrorCode, observer: StreamObserver): void {
+  switch (from) {
+    case 'Empty':
+    case 'Paging':
+    case 'Lost':
+      observer.listFailed(code)
+      return
+    case 'Listed':
+      observer.watchFailed(code)
+      return
+    case 'Watching':
+      observer.watchEnded(code)
   }
 }
 

@@ -154,6 +154,12 @@ export class CountingObserver implements StreamObserver {
   listed(): void {
     this.#count('listed')
   }
+  listFailed(code: string): void {
+    this.#count(`listFailed ${code}`)
+  }
+  watchFailed(code: string): void {
+    this.#count(`watchFailed ${code}`)
+  }
   watchStarted(): void {
     this.#count('watchStarted')
   }

@@ -23,6 +23,8 @@ test('a stream counts what it observes, and has its series from the start', asyn
   pods.event('updated')
   pods.event('updated')
   pods.listed()
+  pods.listFailed()
+  pods.watchFailed()
   pods.failed('forbidden')
   pods.watchStarted()
   pods.watchEnded('reset')
@@ -36,8 +38,10 @@ test('a stream counts what it observes, and has its series from the start', asyn
       'source_events_total{stream="workloads/pods",type="added"} 1',
       'source_events_total{stream="workloads/pods",type="updated"} 2',
       'source_lists_total{stream="workloads/pods",result="done"} 1',
+      'source_lists_total{stream="workloads/pods",result="failed"} 1',
       'source_errors_total{stream="workloads/pods",reason="forbidden"} 1',
-      'source_watches_total{stream="workloads/pods"} 1',
+      'source_watches_total{stream="workloads/pods",result="opened"} 1',
+      'source_watches_total{stream="workloads/pods",result="failed"} 1',
       'source_watch_restarts_total{stream="workloads/pods",reason="reset"} 1',
       'source_last_event_timestamp_seconds{stream="workloads/pods"} 1767225600',
       'events_recovered_by_relist_total{stream="workloads/pods"} 3',
@@ -48,12 +52,12 @@ test('a stream counts what it observes, and has its series from the start', asyn
   )
 })
 
-test('the age of a bookmark grows until the next one', async () => {
+test('the age of a bookmark counts from the list, and grows until the next one', async () => {
   const time = clock()
   const metrics = new Metrics({ clock: time, version: '1' })
   const stream = metrics.stream('a/pods')
   assert.deepEqual(await samples(metrics, 'source_bookmark'), [])
-  stream.bookmark()
+  stream.listed()
   await time.advance(90_000)
   assert.deepEqual(await samples(metrics, 'source_bookmark'), ['source_bookmark_age_seconds{stream="a/pods"} 90'])
   stream.bookmark()
@@ -146,7 +150,7 @@ test('P7 no label names a namespace, an object or a uid, and every metric has a 
   metrics.sink('b')
   const text = await metrics.text()
   const labels = new Set([...text.matchAll(/[{,]([a-z]+)="/g)].map(([, label]) => label))
-  assert.deepEqual([...labels].sort(), ['result', 'sink', 'stream', 'type', 'version'])
+  assert.deepEqual([...labels].sort(), ['cause', 'result', 'sink', 'stream', 'type', 'version'])
   for (const [, name] of text.matchAll(/^# TYPE (\S+)/gm)) {
     assert.match(text, new RegExp(`^# HELP ${name} \\S.*\\.$`, 'm'))
     assert.match(name ?? '', /^deltawire_[a-z_]+$/)

@@ -7,9 +7,13 @@ export interface StreamMetrics {
   event(type: 'added' | 'updated' | 'deleted'): void
   /** A list is in, all pages of it. */
   listed(): void
-  /** A list or watch has failed with this code; it is tried again. */
-  failed(code: string): void
+  /** A list, or a page of one, could not be had. */
+  listFailed(): void
   watchStarted(): void
+  /** A watch could not be opened. */
+  watchFailed(): void
+  /** Any of these, and a watch that broke, with this code; it is tried again. */
+  failed(code: string): void
   watchEnded(reason: string): void
   bookmark(): void
   recoveredByRelist(count: number): void
@@ -29,7 +33,7 @@ export interface StreamMetrics {
 export class StreamFamilies {
   readonly #clock: Clock
   readonly #streams = new Map<string, StreamMetrics>()
-  /** When the last bookmark came, by stream; in seconds of `clock.monotonic`. */
+  /** When the last list or bookmark came, by stream; in seconds of `clock.monotonic`. */
   readonly #bookmarks = new Map<string, number>()
   readonly #events
   readonly #lists
@@ -55,9 +59,9 @@ export class StreamFamilies {
       new Gauge({ name: `deltawire_${name}`, help, labelNames: ['stream'] as const, registers })
 
     this.#events = counter('source_events_total', 'Changes that were observed.', 'type')
-    this.#lists = counter('source_lists_total', 'Lists, all pages of each.', 'result')
+    this.#lists = counter('source_lists_total', 'Lists, all pages of each, by whether they came.', 'result')
     this.#errors = counter('source_errors_total', 'Lists and watches that have failed, by code.', 'reason')
-    this.#watches = counter('source_watches_total', 'Watches that the server has opened.')
+    this.#watches = counter('source_watches_total', 'Watches, by whether the server has opened them.', 'result')
     this.#restarts = counter('source_watch_restarts_total', 'Watches that have ended, by reason.', 'reason')
     this.#lastEvent = gauge('source_last_event_timestamp_seconds', 'When the last change was observed (Unix time).')
     this.#recovered = counter('events_recovered_by_relist_total', 'Differences that only a relist has shown.')
@@ -71,7 +75,7 @@ export class StreamFamilies {
     const bookmarks = this.#bookmarks
     new Gauge({
       name: 'deltawire_source_bookmark_age_seconds',
-      help: 'Time since the server last said how far the stream is; about a minute if all is well.',
+      help: 'Time since the server last said, by a list or a bookmark, how far the stream is; about a minute if all is well.',
       labelNames: ['stream'],
       registers,
       collect() {
@@ -98,21 +102,33 @@ export class StreamFamilies {
     }
     // Series that exist from the start: an alert on an increase sees the first one.
     for (const child of Object.values(events)) child.inc(0)
-    const lists = this.#lists.labels({ stream, result: 'done' })
-    lists.inc(0)
-    const watches = this.#watches.labels({ stream })
-    watches.inc(0)
+    const lists = {
+      done: this.#lists.labels({ stream, result: 'done' }),
+      failed: this.#lists.labels({ stream, result: 'failed' }),
+    }
+    const watches = {
+      opened: this.#watches.labels({ stream, result: 'opened' }),
+      failed: this.#watches.labels({ stream, result: 'failed' }),
+    }
+    for (const child of [...Object.values(lists), ...Object.values(watches)]) child.inc(0)
+    for (const cause of ['expired', 'restored']) this.#gaps.inc({ stream, cause }, 0)
+    const heard = () => this.#bookmarks.set(stream, clock.monotonic() / 1000)
     let began = 0
     return {
       event: (type) => {
         events[type].inc()
         lastEvent.set(clock.now().getTime() / 1000)
       },
-      listed: () => lists.inc(),
+      listed: () => {
+        lists.done.inc()
+        heard()
+      },
+      listFailed: () => lists.failed.inc(),
+      watchStarted: () => watches.opened.inc(),
+      watchFailed: () => watches.failed.inc(),
       failed: (reason) => this.#errors.inc({ stream, reason }),
-      watchStarted: () => watches.inc(),
       watchEnded: (reason) => this.#restarts.inc({ stream, reason }),
-      bookmark: () => this.#bookmarks.set(stream, clock.monotonic() / 1000),
+      bookmark: heard,
       recoveredByRelist: (count) => this.#recovered.inc({ stream }, count),
       inferredDeletes: (count) => this.#inferred.inc({ stream }, count),
       droppedStale: () => this.#stale.inc({ stream }),
