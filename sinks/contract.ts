@@ -5,90 +5,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-import { Ajv } from 'ajv'
 import fc from 'fast-check'
 import { pino } from 'pino'
-import { DeadLetterRing } from '../src/delivery/dead-letters.ts'
-import type { Outcome } from '../src/delivery/entry.ts'
-import { type DeliveryObserver, noObserver } from '../src/delivery/observer.ts'
-import type { WorkerOptions } from '../src/delivery/options.ts'
-import {
-  type CloudEventAttributes,
-  DeliveryError,
-  type DeliveryErrorCode,
-  deliveryErrors,
-  type OutboundEvent,
-  type Sink,
-  type SinkContext,
-  type SinkDefinition,
-  type SinkLimits,
-} from '../src/delivery/sink.ts'
-import { SinkWorker } from '../src/delivery/worker.ts'
+import { DeliveryError, deliveryErrors, type SinkContext } from '../src/delivery/sink.ts'
 import { systemClock } from '../src/lib/clock.ts'
 import type { JsonSchema } from '../src/lib/json-schema.ts'
 import { ManualClock } from '../src/lib/manual-clock.ts'
-
-/** An event as the target took it, decoded by something else than the project's encoder. */
-export interface Received {
-  readonly attributes: Readonly<Record<string, unknown>>
-  /** The very bytes of the data, as text. */
-  readonly data: string | undefined
-}
-
-export type Cut = 'before' | 'mid-request' | 'mid-answer'
-
-/** Where a sink delivers to, under the control of a test. */
-export interface SinkTarget extends AsyncDisposable {
-  /** The sink's own keys that lead here. */
-  readonly config: Readonly<Record<string, unknown>>
-  readonly stdout?: NodeJS.WritableStream
-  /** Everything taken so far, in order, repetitions included. */
-  received(): readonly Received[]
-  /** Empties what was received. */
-  forget(): void
-  /** Resolves when `condition` holds; it is asked whenever the target was called. */
-  until(condition: () => boolean): Promise<void>
-  /** Requests that have begun. */
-  attempts(): number
-  /** From now on nothing is answered, until `flow`. */
-  stall(): void
-  flow(): void
-  /** The next attempt breaks off. `mid-answer`: after the target took it. */
-  cut(where: Cut): void
-  /** The next attempt fails for a reason of the protocol. */
-  fail?(answer: string): void
-  /** The target is away, then back at the same place. */
-  stop?(): Promise<void>
-  restart?(): Promise<void>
-  /** Connections that the sink holds open. */
-  connections?(): number
-}
-
-export interface SinkHarness<S extends JsonSchema> {
-  readonly definition: SinkDefinition<S>
-  start(): Promise<SinkTarget>
-  /** What `fail` takes, and the code that it must give. */
-  readonly answers?: readonly (readonly [answer: string, code: DeliveryErrorCode, retryAfterMs?: number])[]
-  /** Whether an attempt that was aborted can no longer arrive. */
-  readonly recallable: boolean
-  /** Events for the row on memory. @default 100_000 */
-  readonly manyEvents?: number
-}
-
-const CANARY = 'canary-5f2d9c'
-
-const options: WorkerOptions = {
-  name: 'under-test',
-  order: 'key',
-  concurrency: 8,
-  timeoutMs: 15_000,
-  batch: { events: 100, bytes: 1_000_000, lingerMs: 1 },
-  queue: { events: 10_000, bytes: 64 * 2 ** 20 },
-  retry: { initialMs: 1, maxMs: 10, giveUpAfterMs: 3_600_000 },
-  maxEventBytes: 1_000_000,
-}
+import {
+  assertOrder,
+  assertReceived,
+  CANARY,
+  event,
+  failureOf,
+  heapUsed,
+  makeSink,
+  never,
+  numbered,
+  options,
+  through,
+  validate,
+} from './contract-kit.ts'
+import type { Received, SinkHarness, SinkTarget } from './contract-target.ts'
 
 export function testSink<S extends JsonSchema>(name: string, harness: SinkHarness<S>): void {
   const { definition } = harness
@@ -425,164 +362,4 @@ export function testSink<S extends JsonSchema>(name: string, harness: SinkHarnes
       )
     })
   }
-}
-
-interface Made {
-  readonly sink: Sink
-  readonly limits: SinkLimits
-}
-
-function makeSink<S extends JsonSchema>(
-  definition: SinkDefinition<S>,
-  target: SinkTarget,
-  context: Partial<SinkContext>,
-): Made {
-  const config: unknown = { ...structuredClone(target.config) }
-  if (!validate(definition.schema, config)) throw new Error('the configuration of the harness is not valid')
-  // what the schema has just found valid is of its type
-  const typed = config as Parameters<typeof definition.create>[0]
-  const sink = definition.create(typed, {
-    name: 'under-test',
-    clock: systemClock,
-    logger: pino({ enabled: false }),
-    stdout: target.stdout ?? process.stdout,
-    secret: (reference) => Promise.resolve(`${CANARY}-${'env' in reference ? reference.env : reference.file}`),
-    ...context,
-  })
-  return { sink, limits: definition.limits(typed) }
-}
-
-function validate(schema: JsonSchema, value: unknown): boolean {
-  const ajv = new Ajv({ useDefaults: true, strict: true, formats: { duration: true, bytes: true } })
-  return ajv.compile({ ...schema, additionalProperties: false })(value)
-}
-
-interface Run {
-  readonly worker: SinkWorker
-  readonly outcomes: Map<string, Outcome>
-  /** Result of each attempt. */
-  readonly results: string[]
-  offer(one: OutboundEvent): Promise<void>
-  until(condition: () => boolean): Promise<void>
-}
-
-/** The sink behind a worker, its failures retried within milliseconds. */
-function through({ sink, limits }: Made, clock: SinkContext['clock']): Run {
-  const outcomes = new Map<string, Outcome>()
-  const results: string[] = []
-  const waiters = new Set<() => void>()
-  const wake = () => {
-    for (const waiter of waiters) waiter()
-  }
-  const observer: DeliveryObserver = {
-    ...noObserver,
-    attempt: ({ result }) => {
-      results.push(result)
-      wake()
-    },
-  }
-  const batch = { ...options.batch, events: Math.min(options.batch.events, limits.maxBatchEvents) }
-  const worker = new SinkWorker(
-    { ...options, batch },
-    { sink, limits, clock, deadLetters: new DeadLetterRing(), observer },
-  )
-  const offer = (one: OutboundEvent) =>
-    worker.offer(
-      one,
-      (outcome) => {
-        assert.ok(!outcomes.has(one.attributes.id), 'acknowledged twice')
-        outcomes.set(one.attributes.id, outcome)
-        wake()
-      },
-      never(),
-    )
-  return { worker, outcomes, results, offer, until: (condition) => untilWoken(waiters, condition) }
-}
-
-/** Resolves when the condition holds; it is asked whenever one of `waiters` is called. */
-export function untilWoken(waiters: Set<() => void>, condition: () => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const check = () => {
-      if (!condition()) return
-      waiters.delete(check)
-      resolve()
-    }
-    waiters.add(check)
-    check()
-  })
-}
-
-/** The error of one event, whether the sink returned it or threw it. */
-async function failureOf(sink: Sink, one: OutboundEvent): Promise<DeliveryError> {
-  let thrown: unknown
-  try {
-    const [failure] = await sink.deliver([one], { signal: never() })
-    thrown = failure?.error
-  } catch (error) {
-    thrown = error
-  }
-  assert.ok(thrown instanceof DeliveryError, inspect(thrown))
-  return thrown
-}
-
-/** An event with these attributes; `data` is JSON text. */
-export function event({
-  data = '{"object":{}}',
-  ...given
-}: { readonly id: string; readonly data?: string } & Partial<CloudEventAttributes>): OutboundEvent {
-  const attributes: CloudEventAttributes = {
-    specversion: '1.0',
-    source: 'kubernetes://test/api/v1/pods',
-    type: 'io.deltawire.object.updated.v1',
-    subject: 'shop/web',
-    datacontenttype: 'application/json',
-    dataschema: 'urn:deltawire:schema:object:v1',
-    time: '2026-01-01T00:00:00Z',
-    partitionkey: 'test/pods/shop/web',
-    ...given,
-  }
-  return {
-    attributes,
-    key: String(attributes.partitionkey),
-    stream: 'pods',
-    kind: 'change',
-    data,
-    dataBytes: Buffer.byteLength(data),
-  }
-}
-
-/** Events with the ids 0, 1, 2 … over so many keys. */
-function numbered(count: number, keys = count): readonly OutboundEvent[] {
-  return Array.from({ length: count }, (_, n) =>
-    event({ id: `${n}`, partitionkey: `key-${n % keys}`, data: `{"object":{"n":${n}}}` }),
-  )
-}
-
-function assertReceived(target: SinkTarget, events: readonly OutboundEvent[]): void {
-  assert.deepEqual(
-    target.received(),
-    events.map(({ attributes, data }) => ({ attributes: { ...attributes }, data })),
-  )
-}
-
-/** P2: ids count up in the order of the offers; per key none arrives after a later one. */
-function assertOrder(received: readonly Received[]): void {
-  const last = new Map<unknown, number>()
-  for (const { attributes } of received) {
-    const key = attributes.partitionkey
-    const id = Number(attributes.id)
-    assert.ok(id >= (last.get(key) ?? -1), `${id} of ${String(key)} came after ${last.get(key)}`)
-    last.set(key, id)
-  }
-}
-
-function never(): AbortSignal {
-  return new AbortController().signal
-}
-
-function heapUsed(): number {
-  setFlagsFromString('--expose-gc')
-  const gc: unknown = runInNewContext('gc')
-  if (typeof gc === 'function') gc()
-  return process.memoryUsage().heapUsed
 }

@@ -1,5 +1,5 @@
 /** For tests: CloudEvents read the way a receiver would, independently of the encoder. */
-import type { Received } from './contract.ts'
+import type { Received } from './contract-target.ts'
 
 /** One event in the JSON format. The data is cut out of the text, so that not a byte of it changes. */
 export function decodeStructured(text: string): Received {

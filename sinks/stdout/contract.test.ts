@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
-import { type Cut, type Received, type SinkTarget, testSink, untilWoken } from '../contract.ts'
+import { testSink } from '../contract.ts'
+import { type Cut, type Received, type SinkTarget, untilWoken } from '../contract-target.ts'
 import { decodeStructured } from '../decode.ts'
 import { sink } from './index.ts'
 

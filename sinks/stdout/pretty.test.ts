@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import type { CloudEventAttributes } from '../../src/delivery/sink.ts'
-import { event } from '../contract.ts'
+import { event } from '../contract-kit.ts'
 import { pretty } from './pretty.ts'
 
 function line(type: string, attributes: Partial<CloudEventAttributes>, data: unknown): string {

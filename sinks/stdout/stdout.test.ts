@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { pino } from 'pino'
 import type { Sink } from '../../src/delivery/sink.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { event } from '../contract.ts'
+import { event } from '../contract-kit.ts'
 import { sink } from './index.ts'
 
 const signal = new AbortController().signal

@@ -1,4 +1,5 @@
-import { type SinkHarness, type SinkTarget, testSink } from '../contract.ts'
+import { testSink } from '../contract.ts'
+import type { SinkHarness, SinkTarget } from '../contract-target.ts'
 import { HttpTarget } from './http-target.ts'
 import { sink } from './index.ts'
 

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
-import { type Cut, type Received, untilWoken } from '../contract.ts'
+import { type Cut, type Received, untilWoken } from '../contract-target.ts'
 import { decodeBinary, decodeStructured } from '../decode.ts'
 
 export interface HttpRequest {
