@@ -225,7 +225,7 @@ test('a custom resource that goes and comes back is followed', async () => {
       simulator.create(widget)
     },
   })
-  await stand.until('the stream is synced', () => stand.bridge.readiness().ok)
+  await stand.until('it is watched', () => stand.simulator.watches({ resource: 'widgets' }).length === 1)
   stand.simulator.delete(definition)
   await stand.until('its objects are gone', () => types(stand.events).includes('deleted'))
   stand.simulator.create(definition)
