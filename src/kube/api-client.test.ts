@@ -104,7 +104,7 @@ test('C69 429 and 5xx are tried again when they say when, and only then', async 
     [403, '1', 1],
     [404, '1', 1],
     [409, '1', 1],
-    [503, '3600', 1], // too long to wait for without telling
+    [503, '11', 1], // too long to wait for without telling
   ]
   for (const [code, after, calls] of table) {
     await using it = await setUp((call, index) => {
@@ -404,7 +404,7 @@ test('X9 an abort at any await rejects with its reason, and nothing is sent afte
   // within the body of a call, and in the wait before a retry
   await using reading = await setUp((each) => stream(each, 'a'))
   assert.equal(await abortedAt(reading.server.called(1), get(reading.client)), 'stop')
-  await using waiting = await setUp((each) => json(each, {}, 503, { 'retry-after': '30' }))
+  await using waiting = await setUp((each) => json(each, {}, 503, { 'retry-after': '5' }))
   const sleeping = (async () => {
     while (waiting.clock.pending === 0 || waiting.server.calls.length === 0) await waiting.clock.advance(0)
   })()
@@ -420,6 +420,27 @@ test('X9 an abort at any await rejects with its reason, and nothing is sent afte
   controller.abort('stop')
   assert.equal(await pending.catch((error: unknown) => error), 'stop')
   assert.equal(await body.read(1000).catch((error: unknown) => error), 'stop')
+})
+
+test('P9 a credential plugin that hangs is said so, time and again, and is not run twice', async () => {
+  await using server = await ScriptedServer.start((call) => json(call, { ok: true }))
+  const config = server.config()
+  const reading = Promise.withResolvers<void>()
+  let readings = 0
+  config.applyToHTTPSOptions = async () => {
+    readings++
+    await reading.promise
+  }
+  const clock = new ManualClock()
+  await using client = new ApiClient(config, { clock })
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const call = assert.rejects(client.get('/x', signal), failed('unauthorized', /were not read within 60 s/))
+    await clock.advance(60_000)
+    await call
+  }
+  assert.deepEqual([readings, clock.pending], [1, 0])
+  reading.resolve()
+  assert.deepEqual(await client.get('/x', signal), { ok: true })
 })
 
 test('a disposed client breaks what runs and opens nothing more', async () => {

@@ -1,6 +1,6 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import packageJson from '../../package.json' with { type: 'json' }
-import { abortable, sleep } from '../lib/abort.ts'
+import { abortable, sleep, withTimeout } from '../lib/abort.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Connection, Connections } from './connections.ts'
 import { KubeError } from './errors.ts'
@@ -45,8 +45,10 @@ export interface OpenResponse {
 export const ANSWER_IDLE_MS = 75_000
 const MAX_RETRIES = 10
 /** A longer `Retry-After` is not waited for here but given to the caller, who can show it. */
-const MAX_RETRY_AFTER_MS = 60_000
+const MAX_RETRY_AFTER_MS = 10_000
 const RETRY_AFTER_RESET_MS = 1_000
+/** Longest that credentials may take: they come from files, plugins and identity providers. */
+const CREDENTIALS_MS = 60_000
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 const MAX_REFUSAL_BYTES = 256 * 1024
 
@@ -109,9 +111,16 @@ export class ApiClient implements AsyncDisposable {
   }
 
   async #connect(signal: AbortSignal): Promise<Connection> {
-    const connection = await abortable(this.#connections.open(), signal)
-    signal.throwIfAborted()
-    return connection
+    const opening = this.#connections.open()
+    try {
+      const connection = await withTimeout(CREDENTIALS_MS, this.clock, signal, (either) => abortable(opening, either))
+      signal.throwIfAborted()
+      return connection
+    } catch (cause) {
+      if (signal.aborted || !(cause instanceof DOMException && cause.name === 'TimeoutError')) throw cause
+      const message = `the credentials were not read within ${CREDENTIALS_MS / 1000} s: look at the user's plugin in the kubeconfig`
+      throw new KubeError('unauthorized', message, { cause })
+    }
   }
 
   async #send(

@@ -44,10 +44,13 @@ export class Connections implements AsyncDisposable {
    * thirty watches that begin together run an exec plugin once.
    */
   async open(): Promise<Connection> {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined
+    if (this.#reading !== undefined) return await this.#reading
+    const reading = this.#read().finally(() => {
+      // after a reload it may be a newer one's place
+      if (this.#reading === reading) this.#reading = undefined
     })
-    return await this.#reading
+    this.#reading = reading
+    return await reading
   }
 
   /** Reads the credentials anew, past every cache, unless that happened since `rejected` was opened. Throws `unauthorized`. */
@@ -74,7 +77,7 @@ export class Connections implements AsyncDisposable {
     } catch (error) {
       throw noCredentials(config, error)
     }
-    if (this.#disposed) throw new KubeError('refused', `the client of ${cluster.server} is closed`)
+    if (this.#disposed) throw new KubeError('refused', `the client of cluster ${cluster.name} is closed`)
     const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = inputs
     const identity = { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized }
     try {
