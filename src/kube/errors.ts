@@ -36,7 +36,7 @@ export interface KubeErrorDetails {
   readonly status?: number
   /** `reason` of the Status object, for example `Expired`. */
   readonly reason?: string
-  /** From `Retry-After` or `details.retryAfterSeconds`. */
+  /** From `Retry-After` or `details.retryAfterSeconds`; at most five minutes. */
   readonly retryAfterMs?: number
   readonly cause?: unknown
 }

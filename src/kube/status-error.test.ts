@@ -69,6 +69,12 @@ test('the delay comes from the header, else from the details', () => {
   ])
 })
 
+test('P9 no server makes a stream wait longer than five minutes', () => {
+  const body = status(503, 'ServiceUnavailable', 'next year', { retryAfterSeconds: 31_536_000 })
+  assert.equal(errorFromStatus(body, { request }).retryAfterMs, 300_000)
+  assert.equal(retryAfterMs('999999999'), 300_000)
+})
+
 test('the message names the request and what the server said, on one line of bounded length', () => {
   const error = errorFromStatus(status(403, 'Forbidden', `pods is forbidden:\n${'x'.repeat(9999)}`), {
     request,

@@ -22,7 +22,8 @@ export function errorFromStatus(body: unknown, { request, ...context }: StatusCo
   const number = context.status ?? (typeof status.code === 'number' ? status.code : undefined)
   const reason = typeof status.reason === 'string' ? status.reason : undefined
   const seconds = details.retryAfterSeconds
-  const retryAfterMs = context.retryAfterMs ?? (typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined)
+  const retryAfterMs =
+    context.retryAfterMs ?? (typeof seconds === 'number' && seconds > 0 ? delayOf(seconds) : undefined)
   const code = isTooLarge(number, status, details) ? 'too-large-resource-version' : codeOf(number, reason)
   const message = typeof status.message === 'string' ? `: ${printable(status.message)}` : ''
   return new KubeError(code, `${request}: ${[number, reason].filter(Boolean).join(' ') || 'failed'}${message}`, {
@@ -94,8 +95,13 @@ function facts(error: unknown): { readonly code: string; readonly syscall: unkno
   return { code, syscall: 'syscall' in error ? error.syscall : undefined, message: error.message || code || error.name }
 }
 
-/** Milliseconds of a `Retry-After` header in seconds; an HTTP date counts as none, as in client-go. */
+/** Nothing is heard of a server while it is waited for. */
+const MAX_RETRY_AFTER_MS = 300_000
+
+const delayOf = (seconds: number): number => Math.min(seconds * 1000, MAX_RETRY_AFTER_MS)
+
+/** Milliseconds of a `Retry-After` header in seconds, at most five minutes; an HTTP date counts as none, as in client-go. */
 export function retryAfterMs(header: string | readonly string[] | undefined): number | undefined {
   const text = typeof header === 'string' ? header : header?.[0]
-  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) * 1000 : undefined
+  return text !== undefined && /^\d{1,9}$/.test(text) ? delayOf(Number(text)) : undefined
 }
