@@ -10,7 +10,7 @@ import type { Delta } from '../informer/delta.ts'
 import type { DeltaReader } from '../informer/delta-reader.ts'
 import type { KubeObject, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
 import { assertNever } from '../lib/assert-never.ts'
-import type { Random } from '../lib/backoff.ts'
+import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Change, Snapshot, SnapshotMode, SnapshotReason, SnapshotResult } from './change.ts'
 import { Members } from './members.ts'
@@ -39,7 +39,7 @@ export interface ReconcilerOptions<T extends KubeObject> {
 /** Items per batch: small enough that live changes never wait long behind them. */
 const ITEMS_AT_ONCE = 100
 
-const REPEAT_AFTER_MS = 60_000
+const REPEAT = { initialMs: 60_000, maxMs: 3_600_000 } as const
 
 interface Due {
   readonly reason: SnapshotReason
@@ -64,9 +64,11 @@ export class Reconciler<T extends KubeObject = KubeObject> {
   #due: Due | undefined
   #timer: Disposable | undefined
   #wake: () => void = () => {}
+  readonly #repeat: ExponentialBackoff
 
   constructor(options: ReconcilerOptions<T>) {
     this.#options = options
+    this.#repeat = new ExponentialBackoff(REPEAT, options.random)
   }
 
   /** The resourceVersion that the stream has read up to; undefined until the first list is in. */
@@ -81,10 +83,14 @@ export class Reconciler<T extends KubeObject = KubeObject> {
     this.#wake()
   }
 
-  /** Asks for the snapshot again after a minute: a sink could not be told that it ended. */
+  /**
+   * Asks for the snapshot again, because a sink could not be told of it: after one or two minutes, and after twice as
+   * long each time that it happens again before the next scheduled one, up to an hour or two.
+   */
   repeat({ reason, mode }: Snapshot): void {
+    const delayMs = this.#repeat.next()
     this.#timer?.[Symbol.dispose]()
-    this.#timer = this.#options.clock.after(REPEAT_AFTER_MS, () => this.request(reason, mode))
+    this.#timer = this.#options.clock.after(delayMs, () => this.request(reason, mode))
   }
 
   /** Batches of changes, never empty. Ends after `signal` aborts, with the abort of a snapshot that is still running. */
@@ -175,6 +181,7 @@ export class Reconciler<T extends KubeObject = KubeObject> {
     const left = mode === 'full' ? this.#options.objects() : [].values()
     this.#due = undefined
     this.#timer?.[Symbol.dispose]()
+    if (reason === 'periodic') this.#repeat.reset()
     this.#running = { snapshot, left, touched: new Set(), added: 0, updated: 0, deleted: 0 }
     return { type: 'SnapshotBegin', snapshot, resourceVersion, observedAt: this.#observedAt() }
   }
