@@ -100,6 +100,7 @@ test('what is wrong is said with the file and the way out, and without what the 
     [{ kubeconfig, context: 'lost' }, /config: context lost names cluster nowhere, which is not there$/],
     [{ kubeconfig, context: 'nobody' }, /config: context nobody names user bob, which is not there$/],
     [{ kubeconfig, master: 'localhost:8080' }, /^--master localhost:8080 is not a URL; give one such as/],
+    [{ kubeconfig, master: 'admin:pa@ss@localhost:8080' }, /^--master localhost:8080 is not a URL; give one such as/],
     [
       { kubeconfig: write(join(path, 'a'), FILE.replace('current-context: blue', '')) },
       /no current context; choose one with --context: blue, green, lost, nobody/,

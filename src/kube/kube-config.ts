@@ -109,6 +109,8 @@ function configOf(cluster: Cluster, user: User | undefined, context?: Context): 
 
 function checkUrl(master: string): void {
   if (!/^https?:\/\//.test(master) || !URL.canParse(master)) {
-    throw new KubeConfigError(`--master ${master.slice(0, 200)} is not a URL; give one such as https://10.0.0.1:6443`)
+    // what stands before an @ may be a password
+    const place = master.slice(master.lastIndexOf('@') + 1).slice(0, 200)
+    throw new KubeConfigError(`--master ${place} is not a URL; give one such as https://10.0.0.1:6443`)
   }
 }
