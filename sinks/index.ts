@@ -3,5 +3,3 @@ export const sinkTypes = {
   stdout: () => import('./stdout/index.ts'),
   webhook: () => import('./webhook/index.ts'),
 } as const
-
-export type SinkType = keyof typeof sinkTypes

@@ -205,31 +205,60 @@ test('X8 F13 after a restored backup the consumer has what the server has', asyn
   assert.deepEqual(new Map([...stand.copy()].sort()), new Map([...truth()].sort()))
 })
 
+const widgetDefinition = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'widgets.example.com' },
+  spec: {
+    group: 'example.com',
+    scope: 'Namespaced',
+    names: { plural: 'widgets', singular: 'widget', kind: 'Widget', listKind: 'WidgetList' },
+    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+  },
+}
+const gizmo = { apiVersion: 'example.com/v1', kind: 'Widget', metadata: { name: 'gizmo', namespace: 'default' } }
+const widgets = {
+  config: { cluster: 'test', sources: [{ resources: ['widgets.example.com'] }], sinks: out },
+  before: (simulator: Simulator) => {
+    simulator.create(widgetDefinition)
+    simulator.create(gizmo)
+  },
+}
+
 test('a custom resource that goes and comes back is followed', async () => {
-  const definition = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'widgets.example.com' },
-    spec: {
-      group: 'example.com',
-      scope: 'Namespaced',
-      names: { plural: 'widgets', singular: 'widget', kind: 'Widget', listKind: 'WidgetList' },
-      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
-    },
-  }
-  const widget = { apiVersion: 'example.com/v1', kind: 'Widget', metadata: { name: 'gizmo', namespace: 'default' } }
-  await using stand = await Stand.start({
-    config: { cluster: 'test', sources: [{ resources: ['widgets.example.com'] }], sinks: out },
-    before: (simulator) => {
-      simulator.create(definition)
-      simulator.create(widget)
-    },
-  })
+  await using stand = await Stand.start(widgets)
   await stand.until('it is watched', () => stand.simulator.watches({ resource: 'widgets' }).length === 1)
-  stand.simulator.delete(definition)
+  stand.simulator.delete(widgetDefinition)
   await stand.until('its objects are gone', () => types(stand.events).includes('deleted'))
-  stand.simulator.create(definition)
-  const again = stand.simulator.create(widget)
+  stand.simulator.create(widgetDefinition)
+  const again = stand.simulator.create(gizmo)
   await stand.until('the new one has arrived', () => stand.copy().has(again.metadata.uid))
   assert.deepEqual([...stand.copy().keys()], [again.metadata.uid])
+})
+
+test('P3 X11 F16 a custom resource that goes while nobody watches takes its objects with it', async () => {
+  await using stand = await Stand.start(widgets)
+  await stand.until('it is watched', () => stand.simulator.watches({ resource: 'widgets' }).length === 1)
+  // no watch can be opened until the definition is gone
+  using refusing = stand.simulator.faults.inject({ verb: 'watch' }, { type: 'reset' })
+  for (const watch of stand.simulator.watches({ resource: 'widgets' })) watch.reset()
+  stand.simulator.delete(widgetDefinition)
+  refusing[Symbol.dispose]()
+  await stand.until('its objects are gone', () => types(stand.events).includes('deleted'))
+  assert.deepEqual([...stand.copy()], [])
+  assert.equal(
+    stand.events.find(({ attributes }) => attributes.type.includes('deleted'))?.attributes.observed,
+    'relist',
+  )
+  stand.simulator.create(widgetDefinition)
+  const again = stand.simulator.create(gizmo)
+  await stand.until('the new one has arrived', () => stand.copy().has(again.metadata.uid))
+})
+
+test('another name of a resource is refused, with the one to write', async () => {
+  await using stand = await Stand.start({
+    config: { cluster: 'test', sources: [{ resources: ['po'] }], sinks: out },
+  })
+  await stand.until('it says so', () => stand.log.some((line) => line.includes('write that in the configuration')))
+  assert.match(stand.bridge.readiness().checks[0]?.detail ?? '', /po is another name of pods/)
 })

@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { sinkTypes as builtIn } from '../sinks/index.ts'
 import { type Readiness, readinessOf } from './admin/readiness.ts'
+import { Discovery } from './bridge/discovery.ts'
 import { Informers, type Selection } from './bridge/informers.ts'
 import { Output } from './bridge/output.ts'
 import { type Environment, readSecret } from './bridge/secret.ts'
@@ -24,7 +25,6 @@ import { SinkWorker } from './delivery/worker.ts'
 import { streamName } from './events/index.ts'
 import type { ApiClient } from './kube/api-client.ts'
 import { clusterUid } from './kube/cluster.ts'
-import { discover } from './kube/discovery.ts'
 import type { Resource } from './kube/object.ts'
 import { listWatch } from './kube/resource-list-watch.ts'
 import { sleep } from './lib/abort.ts'
@@ -160,9 +160,11 @@ export class Bridge {
   async #read(stop: AbortSignal, drain: AbortSignal): Promise<void> {
     const cluster = this.#parts.config.cluster ?? (await this.#clusterName(stop))
     if (cluster === undefined) return
+    const discovery = new Discovery(this.#parts.api, this.#parts.clock, stop)
     const informers = new Informers({
       listWatch: (resource, selection) => this.#listWatch(resource, selection),
-      optionsFor: (name) => ({
+      optionsFor: (name, resource) => ({
+        isServed: () => discovery.isServed(resource),
         ...informerOptions(name, this.#telemetry, this.#redact),
         reflector: this.#reflectorOptions(),
         clock: this.#parts.clock,
@@ -173,7 +175,7 @@ export class Bridge {
     this.#streams = this.#parts.config.sources.flatMap((source) =>
       source.resources.flatMap((resource) =>
         (source.namespaces ?? [undefined]).map((namespace) =>
-          this.#createStream({ source, resource, namespace, cluster, informers }),
+          this.#createStream({ source, resource, namespace, cluster, discovery, informers }),
         ),
       ),
     )
@@ -233,8 +235,8 @@ export class Bridge {
     return { name, required, worker, deadLetters, health }
   }
 
-  #createStream({ source, resource, namespace, cluster, informers }: StreamPlace): BridgeStream {
-    const { config, api, clock, random, onSettled } = this.#parts
+  #createStream({ source, resource, namespace, cluster, discovery, informers }: StreamPlace): BridgeStream {
+    const { config, clock, random, onSettled } = this.#parts
     const { labelSelector, fieldSelector, resync } = source
     const name = streamName(source.name, resource, namespace)
     const selectors = { ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) }
@@ -260,7 +262,7 @@ export class Bridge {
           }
           return [new Output({ view, worker: sink.worker, onSettled: settled, onAborted: repeat })]
         }),
-      discover: (signal) => discover(api, resource, signal),
+      discover: () => discovery.find(resource),
       informer: (found) => informers.get(name, found, { ...(namespace && { namespace }), ...selectors }),
       onChange: (change) => observeChange(name, change, this.#telemetry),
       onError: (error) => this.#streamFailed(name, error),
@@ -324,6 +326,7 @@ interface StreamPlace {
   readonly resource: string
   readonly namespace: string | undefined
   readonly cluster: string
+  readonly discovery: Discovery
   readonly informers: Informers
 }
 

@@ -12,7 +12,7 @@ export interface Selection {
 export interface InformersParts {
   readonly listWatch: (resource: Resource, selection: Selection) => ListWatch<KubeObject>
   /** `name` is that of the stream that asked first. */
-  readonly optionsFor: (name: string) => Omit<InformerOptions<KubeObject>, 'scope'>
+  readonly optionsFor: (name: string, resource: Resource) => Omit<InformerOptions<KubeObject>, 'scope'>
   /** Until then every informer reads. */
   readonly signal: AbortSignal
 }
@@ -35,7 +35,7 @@ export class Informers {
     if (shared) return shared
     const { listWatch, optionsFor, signal } = this.#parts
     const scope = labelSelector || fieldSelector ? 'selected' : 'whole'
-    const informer = new Informer(listWatch(resource, selection), { ...optionsFor(name), scope })
+    const informer = new Informer(listWatch(resource, selection), { ...optionsFor(name, resource), scope })
     this.#informers.set(key, informer)
     informer.start(signal)
     return informer

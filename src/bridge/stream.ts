@@ -29,7 +29,7 @@ export interface BridgeStreamOptions {
   readonly scope: StreamScope
   readonly resync: ResyncOptions
   readonly outputs: (repeat: (snapshot: Snapshot) => void) => readonly Output[]
-  readonly discover: (signal: AbortSignal) => Promise<Resource>
+  readonly discover: () => Promise<Resource>
   /** Shared with every other stream over the same objects; already started, until the bridge stops. */
   readonly informer: (resource: Resource) => Informer
   readonly onChange: (change: Change) => void
@@ -107,7 +107,7 @@ export class BridgeStream {
     const backoff = new ExponentialBackoff(DISCOVERY_BACKOFF, random)
     for (;;) {
       try {
-        return await discover(stop)
+        return await discover()
       } catch (error) {
         if (stop.aborted || !(error instanceof KubeError)) throw error
         this.#failure = error

@@ -155,7 +155,7 @@ type Listed<T extends KubeObject> = readonly [previous: T | undefined, object: T
 
 /**
  * The differences between the store and a list. Making one writes the whole list to the store; `next` then gives its
- * deltas in portions: the gap (unless the store was never synced), deletes, adds and updates in the order of the list,
+ * deltas in portions: the gap (unless the store was never synced, or the resource is gone), deletes, adds and updates in the order of the list,
  * and a `Progress` as the very last.
  */
 class Replacement<T extends KubeObject> {
@@ -195,7 +195,7 @@ class Replacement<T extends KubeObject> {
     const { resourceVersion, observedAt } = this.#list
     const { observer } = this.#options
     const deltas: Delta<T>[] = []
-    if (this.#from && !this.#begun) {
+    if (this.#from && !this.#begun && this.#list.cause !== 'gone') {
       const cause: GapCause = this.#list.cause === 'restored' ? 'restored' : 'expired'
       deltas.push({ type: 'Gap', from: this.#from, to: resourceVersion, cause, observedAt })
     }
@@ -245,7 +245,8 @@ class Replacement<T extends KubeObject> {
       if (done) return
       // a name that is taken again proves that its former uid is gone, whatever the selectors
       const taken = store.get(keyOf(object.metadata)) !== undefined
-      deltas.push(inferredDelete(object, taken ? 'whole' : scope, seen))
+      const certain = taken || this.#list.cause === 'gone'
+      deltas.push(inferredDelete(object, certain ? 'whole' : scope, seen))
     }
   }
 

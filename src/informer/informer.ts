@@ -25,6 +25,11 @@ export interface InformerOptions<T extends KubeObject> {
    * idempotent and may not change its argument. If it throws, the object goes on as its identity only.
    */
   readonly transform?: (object: T) => T
+  /**
+   * Asked after a 404: whether the server still has the resource in any version. If not, its objects are gone, and each
+   * is `Deleted` at the last position. What cannot be known now counts as served. @default always served
+   */
+  readonly isServed?: (signal: AbortSignal) => Promise<boolean>
   /** Told of what went wrong, after it was dealt with. */
   readonly onError?: (fault: InformerFault) => void
   readonly observer?: StreamObserver
@@ -72,6 +77,8 @@ export class Informer<T extends KubeObject = KubeObject> {
   /** The shortest handler resync period asked for before the start; 0 = none. */
   #checkPeriod = 0
   #failure: KubeError | undefined
+  /** The resource was found to be removed, and nothing was read of it since. */
+  #forgotten = false
   #lastSyncResourceVersion: ResourceVersion | undefined
   #running: Promise<void> | undefined
   readonly #synced: Promise<void>
@@ -207,6 +214,7 @@ export class Informer<T extends KubeObject = KubeObject> {
     try {
       for await (const items of reflect(this.#api, options, signal)) {
         this.#receive(items)
+        if (this.#failure?.code === 'not-found') await this.#checkServed(signal)
         await this.#queue.room(signal)
       }
     } catch (error) {
@@ -226,6 +234,7 @@ export class Informer<T extends KubeObject = KubeObject> {
     const events: WatchEvent<T>[] = []
     for (const item of items) {
       this.#failure = item.type === 'Failed' ? item.error : undefined
+      if (item.type !== 'Failed') this.#forgotten = false
       switch (item.type) {
         case 'Opened':
           break
@@ -239,6 +248,19 @@ export class Informer<T extends KubeObject = KubeObject> {
     }
     if (events.length === 0) return
     this.#queue.push(events)
+    this.#lockstep.runUnread()
+  }
+
+  /** A resource that was removed takes its objects with it, also those whose DELETED nobody was there to see. */
+  async #checkServed(signal: AbortSignal): Promise<void> {
+    const resourceVersion = this.#lastSyncResourceVersion
+    if (resourceVersion === undefined || this.#forgotten) return
+    if ((await this.#options.isServed?.(signal)) ?? true) return
+    this.#forgotten = true
+    this.#queue.push([
+      { type: 'Init', cause: 'gone' },
+      { type: 'InitDone', resourceVersion },
+    ])
     this.#lockstep.runUnread()
   }
 

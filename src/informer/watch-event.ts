@@ -1,8 +1,8 @@
 import type { KubeError } from '../kube/errors.ts'
 import type { KubeObject, ResourceVersion } from '../kube/object.ts'
 
-/** Why a list is taken. */
-export type InitCause = 'first' | 'expired' | 'restored' | 'server-error' | 'unusable' | 'short-watch'
+/** Why a list is taken. `gone`: the server has the resource no more, so the list is empty without being asked for. */
+export type InitCause = 'first' | 'expired' | 'restored' | 'server-error' | 'unusable' | 'short-watch' | 'gone'
 
 /** What a reflector has read. `InitApply` between `Init` and `InitDone` are one atomic replace; a new `Init` voids them. */
 export type WatchEvent<T extends KubeObject = KubeObject> =

@@ -99,6 +99,14 @@ test('live changes follow as they are, and move the position', async () => {
   assert.equal(stand.reconciler.position, '20')
 })
 
+test('a delete that the server repeats does not take the position back', async () => {
+  const frames: Act = [deleted(pod('shop/a', 12)), added(pod('shop/b', 15)), deleted(pod('shop/a', 12))]
+  await using stand = new Stand([list(9, [pod('shop/a', 3)]), watch({ afterMs: 10 }, frames)])
+  await stand.changes()
+  assert.deepEqual(await stand.changes(10), ['Deleted a', 'Added b@15', 'Deleted a'])
+  assert.equal(stand.reconciler.position, '15')
+})
+
 test('P5 a relist while running is a gap and its differences, and no snapshot', async () => {
   await using stand = new Stand([
     list(9, [pod('shop/a', 3), pod('shop/b', 4)]),

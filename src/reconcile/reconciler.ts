@@ -8,7 +8,13 @@
 import { addAbortListener } from 'node:events'
 import type { Delta } from '../informer/delta.ts'
 import type { DeltaReader } from '../informer/delta-reader.ts'
-import type { KubeObject, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
+import {
+  compareResourceVersions,
+  type KubeObject,
+  type ResourceVersion,
+  type Timestamp,
+  type Uid,
+} from '../kube/object.ts'
 import { assertNever } from '../lib/assert-never.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -137,10 +143,17 @@ export class Reconciler<T extends KubeObject = KubeObject> {
       // before its first Progress a stream has no position: what comes until then is what the first snapshot is about
       if (this.#position === undefined && delta.type !== 'Progress') continue
       if (this.#position === undefined) this.#due = { reason: 'startup', mode: 'full' }
-      this.#position = delta.type === 'Gap' ? delta.to : delta.resourceVersion
+      this.#moveTo(delta)
       changes.push(delta)
     }
     return changes
+  }
+
+  /** Never back, but to a restored history: a delete that the server repeats comes at its old version. */
+  #moveTo(delta: Delta<T>): void {
+    const to = delta.type === 'Gap' ? delta.to : delta.resourceVersion
+    const restored = delta.type === 'Gap' && delta.cause === 'restored'
+    if (restored || !this.#position || compareResourceVersions(to, this.#position) > 0) this.#position = to
   }
 
   /** The server has another history now: no snapshot of the old one can end, and a full one of the new is owed. */
