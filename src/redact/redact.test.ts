@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import type { KubeObject } from '../kube/object.ts'
 import { takenFrom } from '../kube/taken.ts'
+import { parseExactly } from '../lib/exact-json.ts'
 import { parsePath } from './path.ts'
 import { createRedaction } from './redact.ts'
 
@@ -133,6 +134,21 @@ test('F57 members named __proto__ stay data', () => {
   const result = JSON.stringify(redact(object))
   assert.match(result, /"__proto__":"x"/)
   assert.equal(Object.hasOwn({}, 'x'), false)
+})
+
+test('integers that a double cannot hold come through, or are redacted as the one value that they are', () => {
+  const big = parseExactly(
+    Buffer.from(
+      JSON.stringify(parse({ apiVersion: 'v1', kind: 'T', metadata })).replace(
+        /}$/,
+        ',"spec":{"id":9223372036854775807}}',
+      ),
+    ),
+  ) as KubeObject
+  assert.match(JSON.stringify(redact(big)), /"id":9223372036854775807/)
+  const result = createRedaction({ paths: [parsePath('spec.*')], env: [] })(big)
+  assert.deepEqual(result.spec, { id: 'redacted' })
+  assert.deepEqual(takenFrom(result)?.redacted, ['/spec/id'])
 })
 
 test('a path into the identity of objects is refused', () => {

@@ -6,6 +6,7 @@
 import { createHmac } from 'node:crypto'
 import type { KubeObject, ManagedFieldsEntry, ObjectMeta } from '../kube/object.ts'
 import { takenFrom, withTaken } from '../kube/taken.ts'
+import { isExactNumber } from '../lib/exact-json.ts'
 import { type Path, parsePath } from './path.ts'
 
 export interface RedactionOptions {
@@ -148,7 +149,7 @@ function mapChildren(node: unknown, trail: Trail, map: (value: unknown, name: st
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value)
 }
 
 /** RFC 6901. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { KubeObject } from '../kube/object.ts'
+import { parseExactly } from '../lib/exact-json.ts'
 import { changedPointers } from './changed.ts'
 
 const object = (members: unknown): KubeObject => JSON.parse(JSON.stringify(members)) as KubeObject
@@ -49,6 +50,12 @@ test('F57 a member named like one of Object.prototype is compared like any other
   ])
   const hostile = JSON.parse('{"data":{"__proto__":"x"}}') as KubeObject
   assert.deepEqual(changedPointers(object({ data: {} }), hostile), ['/data/__proto__'])
+})
+
+test('integers that a double cannot hold are compared by their digits', () => {
+  const at = (number: string) => parseExactly(Buffer.from(`{"spec":{"id":${number}}}`)) as KubeObject
+  assert.deepEqual(changedPointers(at('9223372036854775806'), at('9223372036854775807')), ['/spec/id'])
+  assert.deepEqual(changedPointers(at('9223372036854775807'), at('9223372036854775807')), [])
 })
 
 test('above a hundred pointers only the top level is named', () => {

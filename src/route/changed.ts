@@ -1,5 +1,6 @@
 /** What changed between two states of an object, as JSON Pointers (RFC 6901) without values. */
 import type { KubeObject } from '../kube/object.ts'
+import { isExactNumber } from '../lib/exact-json.ts'
 
 /** Above this many pointers, only the members of the top level that differ are named. */
 const MOST = 100
@@ -24,6 +25,8 @@ function compare(before: unknown, after: unknown, pointer: string, found: string
   if (Array.isArray(before) && Array.isArray(after) && before.length === after.length) {
     for (let index = 0; index < after.length; index++)
       compare(before[index], after[index], `${pointer}/${index}`, found)
+  } else if (isExactNumber(before) && isExactNumber(after) && JSON.stringify(before) === JSON.stringify(after)) {
+    return
   } else if (isRecord(before) && isRecord(after)) {
     for (const name of Object.keys(after)) {
       const value = own(before, name)
@@ -38,7 +41,7 @@ function compare(before: unknown, after: unknown, pointer: string, found: string
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value)
 }
 
 /** A member named like something on Object.prototype is not there unless the object itself has it. */
