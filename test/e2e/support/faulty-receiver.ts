@@ -17,6 +17,8 @@ export class FaultyReceiver implements AsyncDisposable {
   /** Decides about the next request. */
   answer: () => Answer = () => ({ type: 'take' })
   readonly events: ReceivedEvent[] = []
+  /** Of the same events: their texts. */
+  readonly bodies: string[] = []
   readonly answered = new Map<string, number>()
   readonly #server: Server
 
@@ -55,15 +57,19 @@ export class FaultyReceiver implements AsyncDisposable {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const event = JSON.parse(await text(request)) as ReceivedEvent
+    const body = await text(request)
+    const take = () => {
+      this.events.push(JSON.parse(body) as ReceivedEvent)
+      this.bodies.push(body)
+    }
     switch (answer.type) {
       case 'take':
         if (answer.afterMs) await delay(answer.afterMs, undefined, { ref: false }) // how long this target takes, not how long a test waits
-        this.events.push(event)
+        take()
         response.writeHead(204).end()
         return
       case 'take-then-reset':
-        this.events.push(event)
+        take()
         request.socket.resetAndDestroy()
         return
       case 'refuse':
