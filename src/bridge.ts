@@ -5,23 +5,22 @@
  */
 import { randomBytes } from 'node:crypto'
 import { addAbortListener } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { sinkTypes as builtIn } from '../sinks/index.ts'
 import { type Readiness, readinessOf } from './admin/readiness.ts'
 import { Discovery } from './bridge/discovery.ts'
 import { Informers, type Selection } from './bridge/informers.ts'
 import { Output } from './bridge/output.ts'
-import { type Environment, readSecret } from './bridge/secret.ts'
+import { loadRedaction } from './bridge/redaction.ts'
+import type { Environment } from './bridge/secret.ts'
+import { type RunningSink, startSinks } from './bridge/sinks.ts'
 import { BridgeStream } from './bridge/stream.ts'
-import { deliveryObserver, informerOptions, observeChange, type Telemetry } from './bridge/telemetry.ts'
-import type { AnySinkDefinition, BridgeConfig, SinkConfig } from './config/bridge-config.ts'
+import { informerOptions, observeChange, type Telemetry } from './bridge/telemetry.ts'
+import type { BridgeConfig } from './config/bridge-config.ts'
 import type { SinkTypes } from './config/load.ts'
-import { DeadLetterRing } from './delivery/dead-letters.ts'
 import type { Outcome } from './delivery/entry.ts'
-import { workerOptions } from './delivery/options.ts'
-import type { OutboundEvent, Sink } from './delivery/sink.ts'
-import { SinkWorker } from './delivery/worker.ts'
+import type { OutboundEvent } from './delivery/sink.ts'
+import type { SinkWorker } from './delivery/worker.ts'
 import { streamName } from './events/index.ts'
 import type { ApiClient } from './kube/api-client.ts'
 import { clusterUid } from './kube/cluster.ts'
@@ -31,8 +30,7 @@ import { sleep } from './lib/abort.ts'
 import { ExponentialBackoff, type Random } from './lib/backoff.ts'
 import type { Clock } from './lib/clock.ts'
 import { parseBytes, parseDuration } from './lib/units.ts'
-import { parsePath } from './redact/path.ts'
-import { createRedaction, type Redact } from './redact/redact.ts'
+import type { Redact } from './redact/redact.ts'
 import { viewsOf } from './route/view.ts'
 import { StateLog } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -53,20 +51,8 @@ export interface BridgeParts {
   readonly onSettled?: (event: OutboundEvent, outcome: Outcome, latencyMs: number) => void
 }
 
-interface RunningSink {
-  readonly name: string
-  readonly required: boolean
-  readonly worker: SinkWorker
-  readonly deadLetters: DeadLetterRing
-  /** Whether it was reached once, and why it is not in order now. */
-  readonly health: { connected: boolean; degraded: string | undefined }
-}
-
 /** The cluster's name is asked for this often until it is known. */
 const CLUSTER_BACKOFF = { initialMs: 1_000, maxMs: 15_000 } as const
-/** A shorter key could be guessed from digests of known values. */
-const MIN_KEY_BYTES = 16
-
 export class Bridge {
   readonly #parts: BridgeParts
   readonly #telemetry: Telemetry
@@ -74,25 +60,20 @@ export class Bridge {
   readonly #sinks: readonly RunningSink[]
   #streams: readonly BridgeStream[] = []
 
-  private constructor(parts: BridgeParts, redact: Redact, definitions: ReadonlyMap<string, AnySinkDefinition>) {
+  private constructor(parts: BridgeParts, telemetry: Telemetry, redact: Redact, sinks: readonly RunningSink[]) {
     this.#parts = parts
-    const { metrics, logger, clock } = parts
-    this.#telemetry = { metrics, logger, states: new StateLog(logger, () => clock.monotonic()) }
+    this.#telemetry = telemetry
     this.#redact = redact
-    this.#sinks = parts.config.sinks.map((sink) => this.#startSink(sink, definitions))
+    this.#sinks = sinks
   }
 
   /** Loads the sinks' types and the redaction key; its workers begin to connect. Rejects for what cannot be used. */
   static async create(parts: BridgeParts): Promise<Bridge> {
-    const { redaction, sinks } = parts.config
-    const paths = redaction.paths.map(parsePath)
-    const key = redaction.key === 'none' ? undefined : await readKey(redaction.key.file)
-    const redact = createRedaction({ paths, env: redaction.env, ...(key && { key }) })
-    const types = [...new Set(sinks.map(({ options }) => options.type))]
-    const definitions = await Promise.all(
-      types.map(async (type) => [type, await load(type, parts.sinkTypes ?? builtIn)] as const),
-    )
-    return new Bridge(parts, redact, new Map(definitions))
+    const { config, metrics, logger, clock, sinkTypes = builtIn } = parts
+    const telemetry: Telemetry = { metrics, logger, states: new StateLog(logger, () => clock.monotonic()) }
+    const redact = await loadRedaction(config.redaction)
+    const sinks = await startSinks(config.sinks, sinkTypes, { ...parts, telemetry })
+    return new Bridge(parts, telemetry, redact, sinks)
   }
 
   /** For `/readyz`. */
@@ -202,39 +183,6 @@ export class Bridge {
     }
   }
 
-  #startSink({ options, own }: SinkConfig, definitions: ReadonlyMap<string, AnySinkDefinition>): RunningSink {
-    const { stdout, env, clock, random, logger } = this.#parts
-    const { name, type, required } = options
-    const definition = definitions.get(type)
-    if (!definition) throw new Error(`sink ${name}: there is no type of sink ${type}`)
-    const limits = definition.limits(own)
-    const sink: Sink = definition.create(own, {
-      name,
-      clock,
-      logger: logger.child({ sink: name }),
-      stdout,
-      secret: (reference) => readSecret(reference, env),
-    })
-    const deadLetters = new DeadLetterRing()
-    const health: RunningSink['health'] = { connected: false, degraded: undefined }
-    const observer = deliveryObserver(name, this.#telemetry, (state) => {
-      if (state.type === 'open') health.connected = true
-      health.degraded = 'reason' in state ? state.reason : undefined
-    })
-    const worker = new SinkWorker(workerOptions(options, limits), {
-      sink,
-      limits,
-      clock,
-      deadLetters,
-      observer,
-      random,
-    })
-    // run() races it; until then nobody listens
-    worker.failed.catch(() => undefined)
-    this.#telemetry.metrics.sink(name).observe(() => worker.stats())
-    return { name, required, worker, deadLetters, health }
-  }
-
   #createStream({ source, resource, namespace, cluster, discovery, informers }: StreamPlace): BridgeStream {
     const { config, clock, random, onSettled } = this.#parts
     const { labelSelector, fieldSelector, resync } = source
@@ -339,19 +287,4 @@ export interface BridgeSummary {
     readonly position: string | undefined
   }[]
   readonly sinks: readonly ({ readonly name: string; readonly deadLetters: number } & ReturnType<SinkWorker['stats']>)[]
-}
-
-async function load(type: string, sinkTypes: SinkTypes): Promise<AnySinkDefinition> {
-  const known = sinkTypes[type]
-  if (!known) throw new Error(`there is no type of sink ${type}`)
-  return (await known()).sink
-}
-
-async function readKey(file: string): Promise<Buffer> {
-  const key = await readFile(file).catch((error: unknown) => {
-    const reason = error instanceof Error && 'code' in error ? error.code : error
-    throw new Error(`redaction.key: file ${file} cannot be read (${String(reason)}): mount it, or set the key to none`)
-  })
-  if (key.length >= MIN_KEY_BYTES) return key
-  throw new Error(`redaction.key: file ${file} holds ${key.length} bytes; write at least ${MIN_KEY_BYTES} random ones`)
 }
