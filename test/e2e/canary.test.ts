@@ -1,10 +1,12 @@
 /** P8 F58: a secret goes through everything, and not a byte of it comes out. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { startApiServer } from '../testbed/api-server.ts'
 import { startBridge } from './support/bridge-process.ts'
 import { FaultyReceiver } from './support/faulty-receiver.ts'
+import { webhook } from './support/stand.ts'
 
 const canary = 'canary-6f1c2b7e-never-leaves'
 const once = Buffer.from(canary).toString('base64')
@@ -53,7 +55,7 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
           auth: { bearer: { env: 'WEBHOOK_TOKEN' } },
           retry: { initial: '10ms', max: '50ms' },
         },
-        { name: 'bare', type: 'webhook', url: receiver.url, insecureHttp: true, network: { allow: ['127.0.0.0/8'] } },
+        webhook('bare', receiver.url),
         { name: 'out', type: 'stdout' },
       ],
     },

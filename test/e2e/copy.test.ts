@@ -1,22 +1,21 @@
 /** A consumer that follows docs/events.md has what the cluster has, and the digests prove it. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Completion, Copy, decodeStructured } from '../../src/events/index.ts'
 import { eventually } from '../support/eventually.ts'
-import { startApiServer } from '../testbed/api-server.ts'
 import type { RecordedChange } from '../testbed/recorder.ts'
 import { startBridge } from './support/bridge-process.ts'
 import { FaultyReceiver } from './support/faulty-receiver.ts'
 import { operate, prefixes, resources } from './support/random-operations.ts'
+import { startCluster, webhook } from './support/stand.ts'
 
 const namespaces = ['shop', 'pay']
 
 test('P6 I1 after every snapshot under load the digests match, and in the end the copy equals the cluster', async (t) => {
-  await using server = await startApiServer()
+  await using server = await startCluster(namespaces)
   await using receiver = await FaultyReceiver.start()
   const recorder = await server.record()
-  for (const namespace of namespaces) await server.admin.createNamespace(namespace)
-  await server.admin.createWidgets()
   const seed = Math.floor(Math.random() * 1e6)
   t.diagnostic(`seed ${seed}`)
   // the bridge finds objects that are there already
@@ -25,9 +24,7 @@ test('P6 I1 after every snapshot under load the digests match, and in the end th
     kubeconfig: await server.kubeconfig(),
     config: {
       sources: [{ name: 'all', resources, namespaces, resync: { every: '1s', snapshot: 'full' } }],
-      sinks: [
-        { name: 'copy', type: 'webhook', url: receiver.url, insecureHttp: true, network: { allow: ['127.0.0.0/8'] } },
-      ],
+      sinks: [webhook('copy', receiver.url)],
     },
   })
   await bridge.ready()

@@ -1,22 +1,21 @@
 /** From a real kube-apiserver to receivers that decode with another SDK, compared with etcd's own history. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
-import { startApiServer } from '../testbed/api-server.ts'
 import { startReceiver } from '../testbed/receiver.ts'
 import { startBridge } from './support/bridge-process.ts'
 import { compare } from './support/oracle.ts'
 import { operate, prefixes, resources } from './support/random-operations.ts'
+import { startCluster } from './support/stand.ts'
 
 const namespaces = ['shop', 'pay']
 const network = { allow: ['127.0.0.0/8'] }
 
 test('P1 P2 P4 every version of 3,000 random operations arrives in order, in both modes', async (t) => {
-  await using server = await startApiServer()
+  await using server = await startCluster(namespaces)
   await using structured = await startReceiver()
   await using binary = await startReceiver()
-  for (const namespace of namespaces) await server.admin.createNamespace(namespace)
-  await server.admin.createWidgets()
   await using bridge = await startBridge({
     kubeconfig: await server.kubeconfig(),
     config: {

@@ -6,29 +6,19 @@ import { startBridge } from './support/bridge-process.ts'
 import { FaultyReceiver } from './support/faulty-receiver.ts'
 import { compare } from './support/oracle.ts'
 import { operate, prefixes, resources } from './support/random-operations.ts'
+import { startCluster, webhook } from './support/stand.ts'
 
 const namespaces = ['shop']
 
 test('SIGTERM under load stops reading, drains, and ends with 0: the receiver has everything that was read', async (t) => {
-  await using server = await startApiServer()
+  await using server = await startCluster(namespaces)
   await using receiver = await FaultyReceiver.start()
   receiver.answer = () => ({ type: 'take', afterMs: 20 })
-  for (const namespace of namespaces) await server.admin.createNamespace(namespace)
-  await server.admin.createWidgets()
   await using bridge = await startBridge({
     kubeconfig: await server.kubeconfig(),
     config: {
       sources: [{ name: 'all', resources, namespaces }],
-      sinks: [
-        {
-          name: 'slow',
-          type: 'webhook',
-          url: receiver.url,
-          insecureHttp: true,
-          network: { allow: ['127.0.0.0/8'] },
-          concurrency: 4,
-        },
-      ],
+      sinks: [webhook('slow', receiver.url, { concurrency: 4 })],
     },
   })
   await bridge.ready()

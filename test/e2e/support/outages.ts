@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../../support/eventually.ts'
-import { startApiServer } from '../../testbed/api-server.ts'
 import { startReceiver } from '../../testbed/receiver.ts'
 import { startBridge } from './bridge-process.ts'
 import { type Comparison, compare } from './oracle.ts'
 import { type Done, operate, prefixes, resources } from './random-operations.ts'
+import { startCluster, webhook } from './stand.ts'
 
 export interface OutagesOptions {
   readonly seed: number
@@ -27,23 +27,13 @@ const namespaces = ['shop', 'pay']
  * recorded has arrived, or is marked as collapsed under a gap, and every object ever sent that is gone was deleted.
  */
 export async function surviveOutages({ seed, operations, kills }: OutagesOptions): Promise<OutagesResult> {
-  await using server = await startApiServer()
+  await using server = await startCluster(namespaces)
   await using receiver = await startReceiver()
-  for (const namespace of namespaces) await server.admin.createNamespace(namespace)
-  await server.admin.createWidgets()
   await using bridge = await startBridge({
     kubeconfig: await server.kubeconfig(),
     config: {
       sources: [{ name: 'all', resources, namespaces }],
-      sinks: [
-        {
-          name: 'receiver',
-          type: 'webhook',
-          url: receiver.url,
-          insecureHttp: true,
-          network: { allow: ['127.0.0.0/8'] },
-        },
-      ],
+      sinks: [webhook('receiver', receiver.url)],
     },
   })
   await bridge.ready()

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { eventually } from '../../support/eventually.ts'
-import { startApiServer } from '../../testbed/api-server.ts'
 import { startBridge } from './bridge-process.ts'
 import { type Answer, FaultyReceiver } from './faulty-receiver.ts'
 import { type Comparison, compare } from './oracle.ts'
 import { operate, prefixes, resources, seeded } from './random-operations.ts'
+import { startCluster, webhook } from './stand.ts'
 
 export interface SinkFaultsOptions {
   readonly seed: number
@@ -25,24 +25,14 @@ const QUEUE_LIMIT = 200
 
 /** A sink that is slow, then throttles, then is out, then breaks connections before and after it took the event. */
 export async function surviveSinkFaults({ seed, operations, outageMs }: SinkFaultsOptions): Promise<SinkFaultsResult> {
-  await using server = await startApiServer()
+  await using server = await startCluster(namespaces)
   await using receiver = await FaultyReceiver.start()
-  for (const namespace of namespaces) await server.admin.createNamespace(namespace)
-  await server.admin.createWidgets()
   await using bridge = await startBridge({
     kubeconfig: await server.kubeconfig(),
     config: {
       sources: [{ name: 'all', resources, namespaces }],
       sinks: [
-        {
-          name: 'faulty',
-          type: 'webhook',
-          url: receiver.url,
-          insecureHttp: true,
-          network: { allow: ['127.0.0.0/8'] },
-          queue: { events: QUEUE_LIMIT },
-          retry: { initial: '50ms', max: '2s' },
-        },
+        webhook('faulty', receiver.url, { queue: { events: QUEUE_LIMIT }, retry: { initial: '50ms', max: '2s' } }),
       ],
     },
   })
