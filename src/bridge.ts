@@ -10,12 +10,12 @@ import { sinkTypes as builtIn } from '../sinks/index.ts'
 import { type Readiness, readinessOf } from './admin/readiness.ts'
 import { Discovery } from './bridge/discovery.ts'
 import { Informers, type Selection } from './bridge/informers.ts'
-import { Output } from './bridge/output.ts'
+import { Output, type SnapshotOutcome } from './bridge/output.ts'
 import { loadRedaction } from './bridge/redaction.ts'
 import type { Environment } from './bridge/secret.ts'
 import { type RunningSink, startSinks } from './bridge/sinks.ts'
 import { BridgeStream } from './bridge/stream.ts'
-import { informerOptions, observeChange, type Telemetry } from './bridge/telemetry.ts'
+import { informerOptions, observeChange, observeSnapshot, type Telemetry } from './bridge/telemetry.ts'
 import type { BridgeConfig } from './config/bridge-config.ts'
 import type { SinkTypes } from './config/load.ts'
 import type { Outcome } from './delivery/entry.ts'
@@ -30,6 +30,7 @@ import { sleep } from './lib/abort.ts'
 import { ExponentialBackoff, type Random } from './lib/backoff.ts'
 import type { Clock } from './lib/clock.ts'
 import { parseBytes, parseDuration } from './lib/units.ts'
+import type { Snapshot } from './reconcile/change.ts'
 import type { Redact } from './redact/redact.ts'
 import { viewsOf } from './route/view.ts'
 import { StateLog } from './telemetry/log.ts'
@@ -59,6 +60,8 @@ export class Bridge {
   readonly #redact: Redact
   readonly #sinks: readonly RunningSink[]
   #streams: readonly BridgeStream[] = []
+  /** Why the cluster's name is not known. */
+  #clusterProblem: string | undefined
 
   private constructor(parts: BridgeParts, telemetry: Telemetry, redact: Redact, sinks: readonly RunningSink[]) {
     this.#parts = parts
@@ -85,7 +88,11 @@ export class Bridge {
     })
     const sinks = this.#sinks.map(({ name, required, health }) => ({ name, required, ...health }))
     if (this.#streams.length > 0) return readinessOf(streams, sinks)
-    const cluster = { name: 'cluster', ok: false, detail: 'its name is not known yet' }
+    const cluster = {
+      name: 'cluster',
+      ok: false,
+      detail: `not asked for its name yet${this.#clusterProblem ? `: ${this.#clusterProblem}` : ''}`,
+    }
     return { ok: false, checks: [cluster, ...readinessOf([], sinks).checks] }
   }
 
@@ -126,7 +133,7 @@ export class Bridge {
     try {
       await Promise.race([this.#read(stop.signal, drain.signal), failed])
       await Promise.race([this.#close(drain.signal), failed])
-      logger.info({ seconds: Math.round((clock.monotonic() - started) / 1000) }, 'stopped')
+      logger.info({ uptimeSeconds: Math.round((clock.monotonic() - started) / 1000) }, 'stopped')
     } catch (error) {
       stop.abort(error)
       drain.abort(error)
@@ -178,7 +185,7 @@ export class Bridge {
       if (undelivered === 0) continue
       logger.warn(
         { sink: name, events: undelivered, seconds: Math.round((clock.monotonic() - started) / 1000) },
-        'events were not acknowledged before the drain deadline; the next start sends a full snapshot',
+        'events were not acknowledged before the drain deadline; the snapshot of the next start repairs sinks that get it',
       )
     }
   }
@@ -208,7 +215,11 @@ export class Bridge {
             if (sent) this.#telemetry.metrics.sink(sink.name).delivered(latencyMs)
             onSettled?.(event, outcome, latencyMs)
           }
-          return [new Output({ view, worker: sink.worker, onSettled: settled, onAborted: repeat })]
+          const onSnapshot = (snapshot: Snapshot, snapshotOutcome: SnapshotOutcome) => {
+            observeSnapshot(name, sink.name, snapshot, snapshotOutcome, this.#telemetry)
+            if (snapshotOutcome.type === 'aborted' && snapshot.mode === 'full') repeat(snapshot)
+          }
+          return [new Output({ view, worker: sink.worker, onSettled: settled, onSnapshot })]
         }),
       discover: () => discovery.find(resource),
       informer: (found) => informers.get(name, found, { ...(namespace && { namespace }), ...selectors }),
@@ -253,8 +264,9 @@ export class Bridge {
         return await clusterUid(api, stop)
       } catch (error) {
         if (stop.aborted) return undefined
-        const message = 'the name of the cluster is not known: set `cluster`, or let it read namespace kube-system'
         const reason = error instanceof Error ? error.message : String(error)
+        const message = 'the cluster cannot be asked for its name: it is tried again, or set `cluster`'
+        this.#clusterProblem = reason
         this.#telemetry.states.tell({
           key: 'cluster',
           state: reason,

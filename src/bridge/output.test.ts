@@ -60,7 +60,9 @@ async function outputBench(refuses: (event: OutboundEvent) => boolean): Promise<
     view: { sink: 'audit', payload: wholeObject, on: new Set(allOn) },
     worker: run.worker,
     onSettled: () => {},
-    onAborted: ({ id }) => aborted.push(id),
+    onSnapshot: ({ id }, { type }) => {
+      if (type === 'aborted') aborted.push(id)
+    },
   })
   const { signal } = new AbortController()
   const offerChanges = async (...changes: Notable[]) => {

@@ -13,15 +13,15 @@ export class Output {
   readonly watermark = new Watermark()
   readonly #worker: SinkWorker
   readonly #onSettled: OutputParts['onSettled']
-  readonly #onAborted: OutputParts['onAborted']
+  readonly #onSnapshot: OutputParts['onSnapshot']
   /** Since the last full snapshot that this sink has the end of. */
   #deadLettered = 0
 
-  constructor({ view, worker, onSettled, onAborted }: OutputParts) {
+  constructor({ view, worker, onSettled, onSnapshot }: OutputParts) {
     this.view = view
     this.#worker = worker
     this.#onSettled = onSettled
-    this.#onAborted = onAborted
+    this.#onSnapshot = onSnapshot
   }
 
   /** Resolves when the sink's worker has accepted the change's event, or the view does not want it. */
@@ -42,9 +42,10 @@ export class Output {
     const ack = (outcome: Outcome) => {
       if (slot) this.watermark.settle(slot)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
-      if ('snapshot' in change && change.snapshot.mode === 'full') {
-        if (change.type === 'SnapshotEnd' && outcome.type === 'delivered') this.#deadLettered -= told
-        if (isLost(change, outcome)) this.#onAborted(change.snapshot)
+      const result = resultOf(change, outcome)
+      if (result && 'snapshot' in change) {
+        if (result.type === 'completed' && change.snapshot.mode === 'full') this.#deadLettered -= told
+        this.#onSnapshot(change.snapshot, result)
       }
       this.#onSettled(event, outcome, change.observedAt)
     }
@@ -71,10 +72,24 @@ export class Output {
   }
 }
 
-/** Whether the sink can draw no conclusion from the snapshot, and no other one is on its way. */
-function isLost({ type }: Notable, outcome: Outcome): boolean {
-  if (type === 'SnapshotBegin') return outcome.type === 'dead-lettered'
-  return type === 'SnapshotEnd' && (outcome.type === 'dead-lettered' || outcome.type === 'aborted')
+/** How a snapshot ended for one sink. */
+export type SnapshotOutcome =
+  | { readonly type: 'completed'; readonly items: number }
+  /** The sink was not told that it began, or ended: it can draw no conclusion from it. */
+  | { readonly type: 'aborted'; readonly cause: string }
+
+function resultOf(change: Notable, outcome: Outcome): SnapshotOutcome | undefined {
+  if (change.type !== 'SnapshotBegin' && change.type !== 'SnapshotEnd') return undefined
+  switch (outcome.type) {
+    case 'delivered':
+      return change.type === 'SnapshotEnd' ? { type: 'completed', items: change.result.items } : undefined
+    case 'aborted':
+      return { type: 'aborted', cause: outcome.cause }
+    case 'dead-lettered':
+      return { type: 'aborted', cause: outcome.reason }
+    case 'dropped':
+      return undefined
+  }
 }
 
 export interface OutputParts {
@@ -82,6 +97,6 @@ export interface OutputParts {
   readonly worker: SinkWorker
   /** Called once for each accepted event; `observedAt` is when its change was read. */
   readonly onSettled: (event: OutboundEvent, outcome: Outcome, observedAt: Timestamp) => void
-  /** The sink was not told that this full snapshot began, or ended: it can draw no conclusion from it. */
-  readonly onAborted: (snapshot: Snapshot) => void
+  /** Called once for each snapshot that the sink was told of, or should have been. */
+  readonly onSnapshot: (snapshot: Snapshot, outcome: SnapshotOutcome) => void
 }

@@ -4,10 +4,11 @@ import type { DeliveryObserver, SinkState } from '../delivery/observer.ts'
 import type { InformerFault, InformerOptions } from '../informer/index.ts'
 import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object.ts'
 import { takenFrom } from '../kube/taken.ts'
-import type { Change } from '../reconcile/change.ts'
+import type { Change, Snapshot } from '../reconcile/change.ts'
 import type { Redact } from '../redact/redact.ts'
 import type { StateLog } from '../telemetry/log.ts'
 import type { DegradedReason, Metrics } from '../telemetry/metrics.ts'
+import type { SnapshotOutcome } from './output.ts'
 
 export interface Telemetry {
   readonly metrics: Metrics
@@ -24,7 +25,7 @@ export function informerOptions(
   const { metrics, states } = telemetry
   const counts = metrics.stream(stream)
   const key = `stream ${stream}`
-  const inOrder = () => states.tell({ key, state: 'in order', level: 'info', message: 'the stream is in order' })
+  const healthy = () => states.tell({ key, state: 'healthy', level: 'info', message: 'the stream is healthy' })
   return {
     transform: (object) => {
       const unread = unreadReason(object)
@@ -36,13 +37,13 @@ export function informerOptions(
     observer: {
       listed: () => {
         counts.listed()
-        inOrder()
+        healthy()
       },
       listFailed: () => counts.listFailed(),
       watchFailed: () => counts.watchFailed(),
       watchStarted: () => {
         counts.watchStarted()
-        inOrder()
+        healthy()
       },
       watchEnded: (reason) => counts.watchEnded(reason),
       bookmark: () => counts.bookmark(),
@@ -121,11 +122,11 @@ function logSinkState(sink: string, state: SinkState, states: StateLog): void {
   const key = `sink ${sink}`
   switch (state.type) {
     case 'open':
-      states.tell({ key, state: 'in order', level: 'info', message: 'the sink is in order' })
+      states.tell({ key, state: 'healthy', level: 'info', message: 'the sink is healthy' })
       return
     case 'connecting':
     case 'paused': {
-      const message = 'the sink is out of order: what is for it waits'
+      const message = 'the sink is unavailable: what is for it waits'
       const fields = { reason: state.reason }
       states.tell({ key, state: state.code ?? 'connecting', level: 'warn', message, fields })
       return
@@ -158,13 +159,6 @@ export function observeChange(stream: string, change: Change, { metrics, logger 
     case 'SnapshotBegin':
       counts.snapshotBegan()
       return
-    case 'SnapshotEnd': {
-      const { reason } = change.snapshot
-      const { items } = change.result
-      counts.snapshotEnded({ reason, result: 'completed', items })
-      logger.info({ stream, reason, items }, 'a snapshot is complete')
-      return
-    }
     case 'SnapshotAborted': {
       const { reason } = change.snapshot
       counts.snapshotEnded({ reason, result: 'aborted', items: 0 })
@@ -173,5 +167,25 @@ export function observeChange(stream: string, change: Change, { metrics, logger 
     }
     case 'Progress':
     case 'SnapshotItem':
+    case 'SnapshotEnd': // told by each sink that has it: observeSnapshot
+  }
+}
+
+/** How a snapshot ended for one sink. */
+export function observeSnapshot(
+  stream: string,
+  sink: string,
+  { reason, mode }: Snapshot,
+  outcome: SnapshotOutcome,
+  { metrics, logger }: Telemetry,
+): void {
+  const counts = metrics.stream(stream)
+  if (outcome.type === 'completed') {
+    counts.snapshotEnded({ reason, result: 'completed', items: outcome.items })
+    logger.info({ stream, sink, reason, mode, items: outcome.items }, 'a snapshot is complete')
+  } else {
+    counts.snapshotEnded({ reason, result: 'aborted', items: 0 })
+    const message = 'a snapshot was aborted for this sink; a full one is sent again in a minute or two'
+    logger.warn({ stream, sink, reason, mode, cause: outcome.cause }, message)
   }
 }

@@ -68,7 +68,10 @@ export class Reconciler<T extends KubeObject = KubeObject> {
   #position: ResourceVersion | undefined
   #running: Running<T> | undefined
   #due: Due | undefined
+  /** Of the next scheduled snapshot. */
   #timer: Disposable | undefined
+  /** Of one that is to be sent again; a full one that begins before makes it needless. */
+  #repeatTimer: Disposable | undefined
   #wake: () => void = () => {}
   readonly #repeat: ExponentialBackoff
 
@@ -95,8 +98,8 @@ export class Reconciler<T extends KubeObject = KubeObject> {
    */
   repeat({ reason, mode }: Snapshot): void {
     const delayMs = this.#repeat.next()
-    this.#timer?.[Symbol.dispose]()
-    this.#timer = this.#options.clock.after(delayMs, () => this.request(reason, mode))
+    this.#repeatTimer?.[Symbol.dispose]()
+    this.#repeatTimer = this.#options.clock.after(delayMs, () => this.request(reason, mode))
   }
 
   /** Batches of changes, never empty. Ends after `signal` aborts, with the abort of a snapshot that is still running. */
@@ -115,6 +118,7 @@ export class Reconciler<T extends KubeObject = KubeObject> {
       }
     } finally {
       this.#timer?.[Symbol.dispose]()
+      this.#repeatTimer?.[Symbol.dispose]()
     }
     if (this.#position && this.#running) yield [this.#abort(this.#position, this.#running, 'the stream was stopped')]
   }
@@ -194,6 +198,7 @@ export class Reconciler<T extends KubeObject = KubeObject> {
     const left = mode === 'full' ? this.#options.objects() : [].values()
     this.#due = undefined
     this.#timer?.[Symbol.dispose]()
+    if (mode === 'full') this.#repeatTimer?.[Symbol.dispose]()
     if (reason === 'periodic') this.#repeat.reset()
     this.#running = { snapshot, left, touched: new Set(), added: 0, updated: 0, deleted: 0 }
     return { type: 'SnapshotBegin', snapshot, resourceVersion, observedAt: this.#observedAt() }
