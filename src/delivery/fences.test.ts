@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DeliveryError } from './errors.ts'
-import { type Bench, bench, event } from './scripted-sink.ts'
+import { type Bench, bench, defaults, event } from './scripted-sink.ts'
 
 const delivered = { type: 'delivered' }
 const failed = new DeliveryError('failed', '500')
-const BACKING_OFF = 'an event of the stream failed and waits for its next attempt'
 
 const begin = event('begin', 'pods:begin', { kind: 'begin' })
 const gap = event('gap', 'pods:gap', { kind: 'gap' })
@@ -65,7 +64,7 @@ test('P6 an event that is given up does not keep end waiting', async () => {
   assert.deepEqual(run.sink.sent, [['i1'], ['end']])
 })
 
-test('P6 a lane of the stream in back-off turns end into aborted, at once and in either order; nobody waits', async () => {
+test('P6 end waits for an event of its stream that is tried again, whether it failed before or after', async () => {
   for (const failsFirst of ['before', 'after'] as const) {
     const run = await bench()
     run.offer(item('i1'), item('i2'))
@@ -75,31 +74,68 @@ test('P6 a lane of the stream in back-off turns end into aborted, at once and in
     run.offer(end, change('c1'))
     await run.settle()
     if (failsFirst === 'after') run.sink.attempt('i1').throw(failed)
-    await run.settle()
-    assert.deepEqual(run.sink.sent, [['i1'], ['i2'], ['aborted'], ['c1']], failsFirst)
-    await answer(run, 'aborted', 'c1', 'i2')
-    assert.deepEqual(run.acks[0], ['end', { type: 'aborted', cause: BACKING_OFF }])
-    assert.equal(run.worker.stats().queueBytes, 10)
+    await answer(run, 'i2')
+    assert.deepEqual(run.sink.sent, [['i1'], ['i2']], failsFirst)
+    await run.clock.advance(500)
+    await answer(run, 'i1')
+    await answer(run, 'end')
+    assert.deepEqual(run.sink.sent.slice(2), [['i1'], ['end'], ['c1']], failsFirst)
+    assert.deepEqual(run.acks.at(-1), ['end', delivered])
   }
 })
 
-test('P6 a lane of another stream in back-off is nothing to end', async () => {
+test('P6 an event that keeps failing turns end into aborted after the time of an attempt; nobody waits longer', async () => {
+  const run = await bench({ options: { timeoutMs: 10_000, retry: { ...defaults.retry, initialMs: 60_000 } } })
+  run.offer(item('i1'), end, change('c1'))
+  await run.settle()
+  run.sink.attempt('i1').throw(failed)
+  await run.clock.advance(9999)
+  assert.equal(run.sink.sent.length, 1)
+  await run.clock.advance(1)
+  assert.deepEqual(run.sink.sent.slice(1), [['aborted'], ['c1']])
+  await answer(run, 'aborted', 'c1')
+  assert.deepEqual(run.acks, [
+    ['end', { type: 'aborted', cause: 'nothing of the stream was delivered for 10000 ms' }],
+    ['c1', delivered],
+  ])
+  assert.equal(run.worker.stats().queueBytes, 10)
+})
+
+test('P6 an event that is given up after a back-off does not keep end waiting', async () => {
+  const run = await bench()
+  run.offer(item('i1'), end)
+  await run.settle()
+  run.sink.attempt('i1').throw(failed)
+  await run.clock.advance(500)
+  run.sink.attempt('i1').throw(new DeliveryError('rejected', '400'))
+  await run.settle()
+  await answer(run, 'end')
+  assert.deepEqual(run.acks, [
+    ['i1', { type: 'dead-lettered', code: 'rejected', reason: '400' }],
+    ['end', delivered],
+  ])
+})
+
+test('P6 snapshots of 140 objects are complete although every twentieth attempt fails', async () => {
+  const run = await bench()
+  let attempts = 0
+  run.sink.respond = () => {
+    if (++attempts % 20 === 0) throw failed
+    return []
+  }
+  for (let n = 1; n <= 10; n++) {
+    run.offer(begin, ...Array.from({ length: 140 }, (_, i) => item(`i${i}`)), end)
+    await run.clock.advance(15_000)
+  }
+  const ends = run.acks.filter(([id]) => id === 'end').map(([, outcome]) => outcome)
+  assert.deepEqual(ends, Array(10).fill(delivered))
+})
+
+test('P6 an event of another stream that is tried again is nothing to end', async () => {
   const run = await bench()
   run.offer(event('n1', 'n', { stream: 'nodes' }), item('i1'), end)
   await run.settle()
   run.sink.attempt('n1').throw(failed)
-  await run.settle()
-  await answer(run, 'i1')
-  assert.deepEqual(run.sink.sent.at(-1), ['end'])
-})
-
-test('P6 a lane that has left its back-off is nothing to a later end', async () => {
-  const run = await bench()
-  run.offer(item('i1'))
-  await run.settle()
-  run.sink.attempt('i1').throw(failed)
-  await run.clock.advance(500)
-  run.offer(end)
   await run.settle()
   await answer(run, 'i1')
   assert.deepEqual(run.sink.sent.at(-1), ['end'])

@@ -3,7 +3,7 @@
  *
  *   begin, gap    go at once; what the stream offers later waits until they are settled
  *   end           waits until everything the stream offered before is settled; what comes later waits for it too.
- *                 If that takes too long, or a lane of the stream is in back-off, its `aborted` form goes instead
+ *                 If nothing of them is settled for the time of an attempt, its `aborted` form goes instead
  *   gap that      takes the place of everything that was offered before it and has not left; waits for what has left,
  *   supersedes    as `end` does, but as long as it takes. What comes later waits for it
  *   all others    go at once, unless a fence stands before them
@@ -12,6 +12,9 @@
  *                                                each group only after the one before it is settled
  *
  * (c1 and c2 need not be settled when c3 goes.) An `aborted` is no fence and waits only for the fences before it.
+ *
+ * Settled is also what went to the dead letters; what is in back-off is not. So an event that keeps failing holds up its
+ * stream by at most the time of an attempt per snapshot, and one that fails once or twice voids none.
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Entry } from './entry.ts'
@@ -20,8 +23,6 @@ import { Fifo } from './fifo.ts'
 class Stream {
   /** Passed on and not settled yet. */
   unsettled = 0
-  /** Lanes in back-off whose first event is one of them. */
-  backingOff = 0
   fence: Entry | undefined
   /** The fence is an `end`, or supersedes, and waits for what is unsettled. */
   fenceWaits = false
@@ -49,8 +50,6 @@ export interface FencesOptions {
   /** Runs what a timer calls, and reports what it throws. */
   readonly guard: (work: () => void) => void
 }
-
-const BACKING_OFF = 'an event of the stream failed and waits for its next attempt'
 
 export class Fences {
   readonly #options: FencesOptions
@@ -96,18 +95,6 @@ export class Fences {
     }
   }
 
-  /** The lane that this entry is the first of went into back-off. */
-  backOff(entry: Entry): void {
-    const stream = this.#of(entry)
-    stream.backingOff++
-    if (stream.fenceWaits) this.#abort(stream, BACKING_OFF)
-  }
-
-  /** It left the back-off. */
-  backOffOver(entry: Entry): void {
-    this.#of(entry).backingOff--
-  }
-
   /** The fence that holds back what this entry's stream offers now. */
   fenceBefore(entry: Entry): Entry | undefined {
     return this.#of(entry).fence
@@ -147,7 +134,6 @@ export class Fences {
     }
     if (kind !== 'end') return
     stream.progressAt = this.#options.clock.monotonic()
-    if (stream.backingOff > 0 && this.#abort(stream, BACKING_OFF)) return
     this.#arm(stream, this.#options.timeoutMs)
   }
 

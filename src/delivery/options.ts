@@ -27,7 +27,13 @@ export const sinkOptionsSchema = {
       maximum: 10_000,
       description: 'Batches in flight at the same time. Default: by type.',
     },
-    timeout: { type: 'string', format: 'duration', default: '15s', description: 'Time limit of one attempt.' },
+    timeout: {
+      type: 'string',
+      format: 'duration',
+      default: '15s',
+      description:
+        'Time limit of one attempt. The end of a snapshot waits as long for those before it while none of them is settled, retries included; then the snapshot is aborted.',
+    },
     batch: {
       type: 'object',
       default: {},

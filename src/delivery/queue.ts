@@ -110,7 +110,6 @@ export class Queue {
       const delayMs = lane.first?.delayMs
       if (lane.first && delayMs !== undefined && this.#state !== 'closed') {
         this.#lanes.retreat(lane, delayMs)
-        this.#fences.backOff(lane.first)
         this.#relieve(lane)
       } else {
         this.#lanes.release(lane)
@@ -236,7 +235,6 @@ export class Queue {
   #endBackOff(lane: Lane, head: Entry): void {
     this.#lanes.cancelBackOff(lane)
     head.delayMs = undefined
-    this.#fences.backOffOver(head)
     this.#lanes.release(lane)
   }
 }

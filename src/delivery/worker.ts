@@ -38,7 +38,8 @@ export interface WorkerParts {
  * - it is delivered, put into the dead letters, or dropped because its stream superseded it, and `ack` is called exactly
  *   once, then and not earlier;
  * - events with one key leave in the order in which they were offered, and none leaves while one before it may still land;
- * - a failing event delays no event with another key;
+ * - a failing event delays no event with another key, but for what stands behind the end of a snapshot in its stream:
+ *   that by at most the time of an attempt, in which nothing of the stream is settled;
  * - once an event that supersedes its stream was sent, nothing that the stream offered before it is;
  * - an outage of the whole sink gives up no event.
  * It starts to connect at once. Whoever made it calls `close`, and watches `failed`.
