@@ -100,11 +100,26 @@ const cases: readonly Case[] = [
   ],
   [
     'unknown sections',
-    file.process('sorces: []\nadmin: { listen: off }'),
+    file.process('rotes: []\nadmin: { listen: off }'),
     [
-      'c.yaml:3:1 sorces: unknown key; did you mean sources?',
+      'c.yaml:3:1 rotes: unknown key; did you mean routes?',
       'c.yaml:4:1 admin: unknown key; expected one of apiVersion, kind, cluster, http, log, state, shutdown, redaction, limits, apiServer, sources, routes, sinks',
     ],
+  ],
+  [
+    'a key in the singular, beside one that it begins with',
+    file.sources('  - { name: a, resources: [pods], namespace: [shop] }'),
+    ['c.yaml:4:35 sources[0].namespace: unknown key; did you mean namespaces?'],
+  ],
+  [
+    'a key beside the only one that it resembles',
+    file.process('log: { level: info, levels: [info] }'),
+    ['c.yaml:3:21 log.levels: unknown key; expected one of level, format'],
+  ],
+  [
+    'a misspelled key that has a default',
+    file.process('log: { levle: info }'),
+    ['c.yaml:3:8 log.levle: unknown key; did you mean level?'],
   ],
   ['a section without content', file.process('log:'), ['c.yaml:3:5 log: is empty; expected a mapping']],
   [

@@ -16,8 +16,9 @@ export type SchemaError = ErrorObject<string, Record<string, unknown>, unknown>
 export function checkSchema(schema: ConfigSchema, value: unknown): readonly SchemaProblem[] {
   const validate = ajv.compile(schema)
   zeros(schema, value)
+  const written = structuredClone(value)
   validate(value)
-  return describeErrors(validate.errors ?? [])
+  return describeErrors(validate.errors ?? [], written)
 }
 
 /** `0` needs no unit, so YAML reads it as a number: where a duration or a size is wanted, it becomes text. */

@@ -20,8 +20,9 @@ type Words = Pick<SchemaProblem, 'message' | 'expected' | 'nearest'>
 /**
  * Alternatives (`oneOf`) are reported once, as a whole, unless exactly one of them has the value's type. The tag of a
  * discriminated one is not reported: which tags exist, a schema of the loaded types does not know.
+ * `written` is the value before defaults were filled in: a key that is there already is not what another one meant.
  */
-export function describeErrors(all: readonly SchemaError[]): readonly SchemaProblem[] {
+export function describeErrors(all: readonly SchemaError[], written: unknown): readonly SchemaProblem[] {
   const typed = new Set(all.filter(({ keyword }) => keyword === 'type').map(({ instancePath }) => instancePath))
   // 12.5 where an integer is due is no integer; that it is out of range as well is no news
   const errors = all.slice(0, MAX_ERRORS).filter((error) => error.keyword === 'type' || !isOfValue(error, typed))
@@ -35,7 +36,9 @@ export function describeErrors(all: readonly SchemaError[]): readonly SchemaProb
         (branch === undefined || !isBelow(error.schemaPath, `${choice.schemaPath}/${branch}`))
       )
     })
-  return errors.filter((error) => error.keyword !== 'discriminator' && !hidden(error)).map(describe)
+  return errors
+    .filter((error) => error.keyword !== 'discriminator' && !hidden(error))
+    .map((error) => describe(error, written))
 }
 
 /** Nobody reads more, and a file of a megabyte can have a hundred thousand. */
@@ -71,7 +74,7 @@ function takes(schema: JsonSchema, value: unknown): boolean {
   return schema.type === typeOf(value) || (schema.type === 'integer' && typeOf(value) === 'number')
 }
 
-function describe(error: SchemaError): SchemaProblem {
+function describe(error: SchemaError, written: unknown): SchemaProblem {
   const path = valuePath(error.instancePath)
   const member = (name: unknown, about: 'key' | 'value', words: Words): SchemaProblem => ({
     path: [...path, String(name)],
@@ -82,11 +85,13 @@ function describe(error: SchemaError): SchemaProblem {
   const parent = error.parentSchema as JsonSchema
   switch (error.keyword) {
     case 'additionalProperties': {
+      const present = Object(path.reduce<unknown>((value, step) => Object(value)[step], written))
       const known = Object.keys(parent.properties ?? {})
+      const free = known.filter((name) => !Object.hasOwn(present, name))
       return member(
         params.additionalProperty,
         'key',
-        unknownName('unknown key', String(params.additionalProperty), known),
+        unknownName('unknown key', String(params.additionalProperty), known, free),
       )
     }
     case 'required':
@@ -130,9 +135,9 @@ function missing(schema: JsonSchema | undefined): Words {
   return { message: 'is missing', expected: schema && expectation(schema) }
 }
 
-/** With the nearest name if there is one, else with all of them. */
-export function unknownName(message: string, name: string, known: readonly string[]): Words {
-  const near = nearest(name, known)
+/** With the nearest of the `free` names if there is one, else with all that are known. */
+export function unknownName(message: string, name: string, known: readonly string[], free = known): Words {
+  const near = nearest(name, free)
   return near === undefined ? { message, expected: oneOf(known) } : { message, nearest: near }
 }
 

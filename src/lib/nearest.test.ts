@@ -22,6 +22,11 @@ test('the nearest name is the one with the fewest edits', () => {
   for (const [word, expected] of cases) assert.equal(nearest(word, names), expected, word)
 })
 
+test('of a beginning and a longer name, the one with fewer letters of difference is taken', () => {
+  assert.equal(nearest('namespace', ['name', 'resources', 'namespaces']), 'namespaces')
+  assert.equal(nearest('warnings', ['warn', 'warning']), 'warning')
+})
+
 test('nothing is nearest to a word that shares little with all names', () => {
   for (const word of ['', 'x', 'brokers', 'nxmx', 'p', 'selector']) assert.equal(nearest(word, names), undefined, word)
   assert.equal(nearest('name', []), undefined)

@@ -1,16 +1,20 @@
 /**
  * The candidate that `word` was probably meant to be: the one with the fewest edits (insert, delete, replace, swap of
  * neighbours; case costs nothing), if that is at most a third of the word's length, or one in a shorter word. To be the beginning
- * of the other counts as one edit, from three characters on. Ties: the first.
+ * of the other counts as one edit, from three characters on. Ties: the fewest real edits, then the first.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const text = word.slice(0, 64).toLowerCase()
   let best: string | undefined
   let least = Math.min(Math.max(1, Math.floor(text.length / 3)), text.length - 1) + 1
+  let leastEdits = 0
   for (const candidate of candidates) {
     const other = candidate.slice(0, 64).toLowerCase()
-    const distance = isBeginning(text, other) || isBeginning(other, text) ? 1 : edits(text, other)
-    if (distance < least) [best, least] = [candidate, distance]
+    const real = edits(text, other)
+    const distance = isBeginning(text, other) || isBeginning(other, text) ? Math.min(real, 1) : real
+    if (distance < least || (distance === least && real < leastEdits)) {
+      ;[best, least, leastEdits] = [candidate, distance, real]
+    }
   }
   return best
 }
