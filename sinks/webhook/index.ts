@@ -40,6 +40,14 @@ export const sink = defineSink({
     concurrency: 64,
   }),
   create: (config, context) => new Webhook(config, context),
+  warnings: ({ url, network }) => {
+    const host = URL.parse(url)?.hostname ?? ''
+    const guard = new NetworkGuard(network)
+    if (!/(?:^|\.)localhost\.?$/.test(host) || !(guard.refusal('127.0.0.1') ?? guard.refusal('::1'))) return []
+    return [
+      `url: ${host} is the machine or pod itself, which is denied; to permit it: network: { allow: [127.0.0.1/32, "::1/128"] }`,
+    ]
+  },
 })
 
 class Webhook implements Sink {
@@ -55,15 +63,13 @@ class Webhook implements Sink {
   constructor(config: Config, context: SinkContext) {
     this.#config = config
     this.#context = context
-    this.#url = checkUrl(config)
+    const guard = new NetworkGuard(config.network)
+    this.#url = checkUrl(config, guard)
     this.#headers = new ConfiguredHeaders(config.headers, context)
     if (config.auth && this.#headers.has('authorization')) {
       throw new Error('headers: authorization is set by auth; remove one of them')
     }
     this.#auth = config.auth && new Authorization(config.auth, context)
-    const guard = new NetworkGuard(config.network)
-    const refusal = guard.refusal(this.#url.hostname)
-    if (refusal) throw new Error(`url: ${refusal}`)
     if ((config.tls.cert === undefined) !== (config.tls.key === undefined)) {
       throw new Error('tls: cert and key go together; one of them is missing')
     }
@@ -127,16 +133,18 @@ class Webhook implements Sink {
   }
 }
 
-function checkUrl({ url: text, insecureHttp }: Config): URL {
+function checkUrl({ url: text, insecureHttp }: Config, guard: NetworkGuard): URL {
   const url = URL.parse(text)
   if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw new Error('url: not an absolute URL with https; write it like https://receiver.example.com/events')
   }
-  if (url.protocol === 'http:' && !insecureHttp) {
-    throw new Error('url: http is readable for everybody on the way; use https, or set insecureHttp: true')
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw new Error('url: holds a user name or password; use auth instead')
-  }
+  const reasons = [
+    url.protocol === 'http:' && !insecureHttp
+      ? 'http is readable for everybody on the way; use https, or set insecureHttp: true'
+      : undefined,
+    url.username !== '' || url.password !== '' ? 'holds a user name or password; use auth instead' : undefined,
+    guard.refusal(url.hostname),
+  ].filter((reason) => reason !== undefined)
+  if (reasons.length > 0) throw new Error(`url: ${reasons.join('; and ')}`)
   return url
 }

@@ -58,7 +58,8 @@ export class NetworkGuard {
     const family = version === 4 ? 'ipv4' : 'ipv6'
     if (this.#deny.check(address, family)) return `${address} is denied by network.deny`
     if (this.#allow.check(address, family) || !this.#default.check(address, family)) return undefined
-    return `${address} is loopback, link-local, multicast or a metadata service; network.allow can permit it`
+    const rule = version === 4 ? `${address}/32` : `"${address}/128"`
+    return `${address} is loopback, link-local, multicast or a metadata service; to permit it: network: { allow: [${rule}] }`
   }
 
   /** For sockets: resolves a name, and refuses it if any of its addresses must not be dialled. */

@@ -2,6 +2,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { serveHttp } from '../admin/http.ts'
 import { Bridge } from '../bridge.ts'
 import { loadConfig } from '../config/load.ts'
+import { formatProblem } from '../config/problem.ts'
 import { ApiClient } from '../kube/api-client.ts'
 import { type KubeConfigOptions, loadKubeConfig } from '../kube/kube-config.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -27,6 +28,7 @@ export async function run({ config: file, args = {}, ...kube }: RunOptions, edge
   const kubeConfig = loadKubeConfig(kube)
   const clock = systemClock
   const logger = createLog(config.log, stderr)
+  for (const warning of config.warnings) logger.warn({ warning: formatProblem(warning) }, 'doubtful configuration')
   const metrics = new Metrics({ clock, version: packageJson.version, include: 'process' })
   await using api = new ApiClient(kubeConfig, { clock, reload: () => loadKubeConfig(kube) })
   const bridge = await Bridge.create({

@@ -82,5 +82,53 @@ test('the example of docs/configuration.md is valid', async () => {
   const [document] = await configurationFiles()
   const example = /```yaml\n(.*?)```/s.exec(document?.content ?? '')?.[1]
   const { code, err } = await run(example ?? '')
-  assert.deepEqual([code, err], [ExitCode.done, ''])
+  assert.equal(code, ExitCode.done)
+  assert.match(err, /^warning: [^\n]*sinks\[0\]\.auth\.bearer\.file: there is no such file here\n$/)
+})
+
+test('what is valid but useless is a warning for each, and changes no exit code', async () => {
+  const text = `apiVersion: deltawire.io/v1
+kind: Bridge
+redaction: { key: { file: /nonexistent/key } }
+sources:
+  - { name: workloads, resources: [pods] }
+  - { name: idle, resources: [nodes] }
+routes:
+  - { name: changes, from: [workloads], to: [hook, near, open] }
+sinks:
+  - { name: hook, type: webhook, url: 'https://r.example.com', headers: { file: x, x-key: { file: /nonexistent/a } } }
+  - { name: out, type: stdout }
+  - { name: near, type: webhook, url: 'https://localhost:8443/' }
+  - { name: open, type: webhook, url: 'https://localhost/', network: { allow: [127.0.0.1/32, '::1/128'] } }
+`
+  const env = {
+    DELTAWIRE_LOGLEVEL: 'debug',
+    DELTAWIRE_LOG_FORMAT: '',
+    DELTAWIRE_LOG_FORMATS: '',
+    DELTAWIRE_TOKEN_OF_RECEIVER: 'x',
+    DELTAWIRE_SERVICE_HOST: '10.0.0.1',
+    DELTAWIRE_LOG_LEVEL_PORT: 'tcp://10.0.0.1:80',
+    DELTAWIRE_STATE_PORT_80_TCP_ADDR: '10.0.0.1',
+  }
+  const { code, out, err } = await run(text, env)
+  assert.equal(code, ExitCode.done)
+  assert.match(out, /^bridge.yaml is valid\n/)
+  assert.deepEqual(err.split('\n'), [
+    'warning: bridge.yaml:3:27 redaction.key.file: there is no such file here',
+    'warning: bridge.yaml:6:5 sources[1]: no route leads from source idle',
+    'warning: bridge.yaml:10:99 sinks[0].headers.x-key.file: there is no such file here',
+    'warning: bridge.yaml:11:5 sinks[1]: no route leads to sink out',
+    'warning: bridge.yaml:12:39 sinks[2].url: localhost is the machine or pod itself, which is denied; to permit it: network: { allow: [127.0.0.1/32, "::1/128"] }',
+    'warning: environment DELTAWIRE_LOGLEVEL: sets nothing; did you mean DELTAWIRE_LOG_LEVEL?',
+    '',
+  ])
+})
+
+test('without routes nothing is useless', async () => {
+  const text = `apiVersion: deltawire.io/v1
+kind: Bridge
+sources: [{ resources: [pods] }]
+sinks: [{ name: out, type: stdout }]
+`
+  assert.equal((await run(text)).err, '')
 })

@@ -1,7 +1,6 @@
-import type { BridgeConfig } from '../config/bridge-config.ts'
 import type { Arguments, Environment } from '../config/layers.ts'
-import { loadConfig } from '../config/load.ts'
-import { ConfigError, formatConfigError } from '../config/problem.ts'
+import { type LoadedConfig, loadConfig } from '../config/load.ts'
+import { ConfigError, formatConfigError, formatProblem } from '../config/problem.ts'
 import { ExitCode } from './exit-code.ts'
 
 export interface ValidateOptions {
@@ -16,10 +15,15 @@ interface Output {
   write(text: string): unknown
 }
 
-/** Opens no connection. What is valid is summarised on stdout; what is wrong goes to stderr, a line for each problem. */
+/**
+ * Opens no connection. What is valid is summarised on stdout; what is wrong goes to stderr, a line for each problem, and
+ * so do warnings, which change nothing about the exit code.
+ */
 export async function validate({ stdout, stderr, ...options }: ValidateOptions): Promise<ExitCode> {
   try {
-    stdout.write(summary(options.file, await loadConfig(options)))
+    const config = await loadConfig(options)
+    stdout.write(summary(options.file, config))
+    for (const warning of config.warnings) stderr.write(`warning: ${formatProblem(warning)}\n`)
     return ExitCode.done
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -28,7 +32,7 @@ export async function validate({ stdout, stderr, ...options }: ValidateOptions):
   }
 }
 
-function summary(file: string, { sources, routes, sinks }: BridgeConfig): string {
+function summary(file: string, { sources, routes, sinks }: LoadedConfig): string {
   const allSinks = sinks.map(({ options }) => options.name).join(', ')
   const lines = [
     `${file} is valid`,

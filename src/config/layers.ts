@@ -5,6 +5,7 @@
  */
 import convict from 'convict'
 import type { JsonSchema } from '../lib/json-schema.ts'
+import { nearest } from '../lib/nearest.ts'
 import { type ConfigProblem, formatPath, type Place } from './problem.ts'
 import { checkSchema } from './schema-check.ts'
 import { unknownName } from './schema-problem.ts'
@@ -77,6 +78,23 @@ export interface Layered {
   readonly value: Readonly<Record<string, unknown>>
   readonly problems: readonly ConfigProblem[]
 }
+
+/** What Kubernetes sets in every pod for a Service, were it called deltawire or deltawire-something. */
+const serviceLink = /_(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)$/
+
+/** A warning for each variable that is nearly one that sets something. Others may belong to somebody else. */
+export function misspelledVariables(schema: JsonSchema, env: Environment): readonly ConfigProblem[] {
+  const known = leavesOf(schema).flatMap(({ variable }) => (variable === undefined ? [] : [afterPrefix(variable)]))
+  return Object.entries(env).flatMap(([name, text]) => {
+    const isOther = !name.startsWith(PREFIX) || serviceLink.test(name) || known.includes(afterPrefix(name))
+    const near = isOther || text === undefined || text === '' ? undefined : nearest(afterPrefix(name), known)
+    if (near === undefined) return []
+    return [{ place: { type: 'environment', name }, path: '', message: 'sets nothing', nearest: `${PREFIX}${near}` }]
+  })
+}
+
+const PREFIX = 'DELTAWIRE_'
+const afterPrefix = (variable: string) => variable.slice(PREFIX.length)
 
 function unknownArgument(path: string, leaves: readonly Leaf[]): ConfigProblem {
   const known = leaves.filter(({ variable }) => variable !== undefined).map((leaf) => leaf.path)

@@ -40,11 +40,12 @@ sinks: [{ name: out, type: echo, to: x }]
     ],
     routes: [],
     sinks: [{ options: { name: 'out', type: 'echo', ...commonDefaults }, own: { to: 'x', ...ownDefaults } }],
+    warnings: [],
   })
 })
 
 test('every key can be set, and arrives as it was written', async () => {
-  const config = await load(`
+  const { warnings, ...config } = await load(`
 apiVersion: deltawire.io/v1
 kind: Bridge
 cluster: prod-eu
@@ -160,6 +161,8 @@ sinks:
       },
     ],
   })
+  const paths = warnings.map(({ path }) => path) // the files that this machine does not have
+  assert.deepEqual(paths, ['redaction.key.file', 'sinks[0].auth.basic.password.file'])
 })
 
 test('what an anchor stands for is a copy: a default filled in at one place does not show at another', async () => {

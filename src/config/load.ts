@@ -6,7 +6,7 @@ import { sinkTypes as builtIn } from '../../sinks/index.ts'
 import { type SinkOptions, sinkOptionsSchema } from '../delivery/options.ts'
 import { type AnySinkDefinition, type BridgeConfig, closed, configSchema, type SinkConfig } from './bridge-config.ts'
 import { type ConfigDocument, readDocument } from './document.ts'
-import { type Arguments, type Environment, layer, leavesOf } from './layers.ts'
+import { type Arguments, type Environment, layer, leavesOf, misspelledVariables } from './layers.ts'
 import { ConfigError, type ConfigProblem, formatPath } from './problem.ts'
 import { type ProcessConfig, processSchema } from './process-section.ts'
 import { checkReferences, type Entry } from './references.ts'
@@ -15,6 +15,7 @@ import { checkSchema } from './schema-check.ts'
 import { type SchemaProblem, unknownName } from './schema-problem.ts'
 import { checkSink } from './sink-check.ts'
 import type { SourceConfig } from './source.ts'
+import { missingFiles, warningsOf } from './warnings.ts'
 
 export interface LoadOptions {
   readonly file: string
@@ -34,11 +35,16 @@ export const processArguments: readonly { readonly path: string; readonly descri
 /** How to get at a type of sinks; each is imported when a configuration names it. */
 export type SinkTypes = Readonly<Record<string, () => Promise<{ readonly sink: AnySinkDefinition }>>>
 
+export interface LoadedConfig extends BridgeConfig {
+  /** What is valid and will most likely disappoint: for `formatProblem`, in the order of the file. */
+  readonly warnings: readonly ConfigProblem[]
+}
+
 /** Layers: default < file < environment < arguments. Throws a ConfigError that carries all problems. */
 export async function loadConfig(
   { file, env, args = {} }: LoadOptions,
   sinkTypes: SinkTypes = builtIn,
-): Promise<BridgeConfig> {
+): Promise<LoadedConfig> {
   const document = await readDocument(file)
   const { value } = document
   const definitions = await definitionsOf(value, sinkTypes)
@@ -53,11 +59,19 @@ export async function loadConfig(
 
   const inFile = [...bySchema, ...byMeaning].map((problem) => placed(problem, document)).sort(byPlace)
   if (inFile.length + layered.problems.length > 0) throw new ConfigError([...inFile, ...layered.problems])
+  const warnings = [
+    ...(await warningsOf(lists, definitions)),
+    ...(await missingFiles(processSchema, layered.value, [])),
+  ]
   return {
     ...(layered.value as ProcessConfig), // valid by processSchema
     sources: lists.sources.map((entry) => entry.value),
     routes: lists.routes.map((entry) => entry.value),
     sinks: lists.sinks.map((entry) => entry.value),
+    warnings: [
+      ...warnings.map((problem) => placed(problem, document)).sort(byPlace),
+      ...misspelledVariables(processSchema, env),
+    ],
   }
 }
 

@@ -33,7 +33,7 @@ export function formatConfigError({ message, problems }: ConfigError): string {
 }
 
 /** `deltawire.yaml:12:5 sources[0].labelSelctor: unknown key; did you mean labelSelector?` */
-function formatProblem({ place, path, message, expected, nearest }: ConfigProblem): string {
+export function formatProblem({ place, path, message, expected, nearest }: ConfigProblem): string {
   const subject = path === '' || place.type === 'argument' ? formatPlace(place) : `${formatPlace(place)} ${path}`
   const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`
   return `${subject}: ${message}${expected === undefined ? '' : `; expected ${expected}`}${hint}`

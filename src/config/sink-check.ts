@@ -24,7 +24,7 @@ export async function checkSink(
     definition?.limits(own)
     await using _ = definition?.create(own, inertContext(options.name))
   } catch (error) {
-    problems.push(refusal(error, own, path))
+    problems.push(refusal(error instanceof Error ? error.message : String(error), own, path))
   }
   return problems
 }
@@ -40,8 +40,7 @@ function* checkOptions({ timeout, retry }: SinkOptions, path: ValuePath): Genera
 }
 
 /** A message may begin with the key that it is about, as in `url: not an absolute URL` or `network.allow: no CIDR`. */
-function refusal(error: unknown, own: object, path: ValuePath): SchemaProblem {
-  const text = error instanceof Error ? error.message : String(error)
+export function refusal(text: string, own: object, path: ValuePath): SchemaProblem {
   const [, key = '', message] = /^([A-Za-z]+(?:\.[A-Za-z]+)*): (.*)$/s.exec(text) ?? []
   const steps = key.split('.')
   if (message === undefined || !((steps[0] ?? '') in own)) return { path, about: 'value', message: text }

@@ -79,6 +79,8 @@ export interface SinkDefinition<S extends JsonSchema> {
   limits(config: Infer<S>): SinkLimits
   /** Does no I/O. Throws an Error with a clear message for a configuration that the schema cannot refuse. */
   create(config: Infer<S>, context: SinkContext): Sink
+  /** What is permitted and will most likely not work. As in an error of `create`, a text may begin with its key. */
+  warnings?(config: Infer<S>): readonly string[]
 }
 
 /** Types the definition of a sink from its schema; returns it as it is. */

@@ -1,0 +1,79 @@
+/** What is valid and will most likely disappoint. It refuses nothing. */
+import { access } from 'node:fs/promises'
+import type { JsonSchema } from '../lib/json-schema.ts'
+import type { AnySinkDefinition, SinkConfig } from './bridge-config.ts'
+import type { ValuePath } from './problem.ts'
+import type { Entry, Lists } from './references.ts'
+import type { SchemaProblem } from './schema-problem.ts'
+import { refusal } from './sink-check.ts'
+
+/** Of lists without problems: parts that nothing leads to, and what sinks and their credentials lack. */
+export async function warningsOf(
+  lists: Lists & { readonly sinks: readonly Entry<SinkConfig>[] },
+  definitions: readonly AnySinkDefinition[],
+): Promise<readonly SchemaProblem[]> {
+  const bySink = lists.sinks.map(async ({ index, value: { options, own } }) => {
+    const definition = definitions.find(({ type }) => type === options.type)
+    if (!definition) return []
+    const told = definition.warnings?.(own) ?? []
+    return [
+      ...told.map((text) => refusal(text, own, ['sinks', index])),
+      ...(await missingFiles(definition.schema, own, ['sinks', index])),
+    ]
+  })
+  return [...unused(lists), ...(await Promise.all(bySink)).flat()]
+}
+
+function unused({ sources, routes, sinks }: Lists & { readonly sinks: readonly Entry<SinkConfig>[] }) {
+  if (routes.length === 0) return []
+  const isFrom = (name: string) => routes.some(({ value: { from } }) => from?.includes(name) ?? true)
+  const isTo = (name: string) => routes.some(({ value: { to } }) => to.includes(name))
+  return [
+    ...sources
+      .filter(({ value }) => !isFrom(value.name))
+      .map(({ index, value }) => warning(['sources', index], `no route leads from source ${value.name}`)),
+    ...sinks
+      .filter(({ value }) => !isTo(value.options.name))
+      .map(({ index, value }) => warning(['sinks', index], `no route leads to sink ${value.options.name}`)),
+  ]
+}
+
+/** For each `{ file: PATH }` in `value` that cannot be read here and now. Where it will run, it may be there. */
+export async function missingFiles(
+  schema: JsonSchema,
+  value: unknown,
+  path: ValuePath,
+): Promise<readonly SchemaProblem[]> {
+  const found = await Promise.all(
+    [...filesIn(schema, value, path)].map(async ([place, file]) => {
+      try {
+        await access(file)
+        return []
+      } catch (error) {
+        const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+        return [warning(place, code === 'ENOENT' ? 'there is no such file here' : `cannot be read here: ${code}`)]
+      }
+    }),
+  )
+  return found.flat()
+}
+
+/** Follows the schema: a mapping of free names may have a member `file` that is none. */
+function* filesIn(schema: JsonSchema, value: unknown, path: ValuePath): Generator<readonly [ValuePath, string]> {
+  if (typeof value !== 'object' || value === null) return
+  const members = value as Readonly<Record<string, unknown>>
+  const { properties = {}, additionalProperties: others, oneOf = [] } = schema
+  for (const branch of oneOf) {
+    const { file } = members
+    if (branch.required?.join() !== 'file') yield* filesIn(branch, value, path)
+    else if (typeof file === 'string') yield [[...path, 'file'], file]
+  }
+  for (const [name, member] of Object.entries(members)) {
+    const known = Object.hasOwn(properties, name) ? properties[name] : others
+    if (typeof known === 'object') yield* filesIn(known, member, [...path, name])
+  }
+}
+
+function warning(path: ValuePath, message: string): SchemaProblem {
+  return { path, about: 'value', message }
+}
