@@ -57,6 +57,8 @@ export class DeltaQueue<T extends KubeObject> {
   #entries: Entry<T>[] = []
   #head = 0
   #bytes = 0
+  /** Lists among the entries. */
+  #lists = 0
   #list: { readonly cause: InitCause; readonly objects: Store<T> } | undefined
   #closed = false
 
@@ -69,7 +71,9 @@ export class DeltaQueue<T extends KubeObject> {
   }
 
   get full(): boolean {
-    return this.size >= this.#options.maxEntries || this.#bytes >= this.#options.maxBytes
+    // a list holds a whole cluster: while one waits, no other is collected beyond its first page
+    const lists = this.#lists + (this.#list ? 1 : 0)
+    return lists > 1 || this.size >= this.#options.maxEntries || this.#bytes >= this.#options.maxBytes
   }
 
   /** Resolves when the queue is not full. Rejects with `signal.reason`. */
@@ -97,6 +101,7 @@ export class DeltaQueue<T extends KubeObject> {
       if (entry.type === 'Replace' || entry.type === 'Bookmark') {
         if (batch.length > 0) break
         this.#head++
+        if (entry.type === 'Replace') this.#lists--
         batch.push(entry)
         break
       }
@@ -141,6 +146,7 @@ export class DeltaQueue<T extends KubeObject> {
       case 'InitDone':
         if (!this.#list) return
         this.#entries.push({ type: 'Replace', ...this.#list, resourceVersion: event.resourceVersion, observedAt })
+        this.#lists++
         this.#list = undefined
         return
       case 'Apply':

@@ -195,7 +195,8 @@ class Replacement<T extends KubeObject> {
     const { resourceVersion, observedAt } = this.#list
     const { observer } = this.#options
     const deltas: Delta<T>[] = []
-    if (this.#from && !this.#begun && this.#list.cause !== 'gone') {
+    // at the same version nothing was missed: the watch could not be resumed, that is all
+    if (this.#from && this.#from !== resourceVersion && !this.#begun && this.#list.cause !== 'gone') {
       const cause: GapCause = this.#list.cause === 'restored' ? 'restored' : 'expired'
       deltas.push({ type: 'Gap', from: this.#from, to: resourceVersion, cause, observedAt })
     }

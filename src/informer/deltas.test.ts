@@ -446,6 +446,34 @@ test('P7 a full queue stops the reading of the watch, by entries or by bytes, un
   }
 })
 
+test('P7 relists do not pile up while nothing is taken: beside one that waits, no other is read beyond its first page', async () => {
+  const pages = [list(21, [a3], 'more'), list(21, [b4])]
+  await using rig = new Rig([
+    list(10, [a3]),
+    watch({ afterMs: 10 }, [error('expired')]),
+    list(20, [a3]),
+    watch([error('expired')]),
+    ...pages,
+    watch(),
+  ])
+  await rig.deltas()
+  await rig.clock.advance(600_000)
+  assert.deepEqual(rig.api.asked, ['list', 'watch 10', 'list', 'watch 20', 'list'])
+  assert.deepEqual(await rig.deltas(), [
+    'Gap 10->20 expired',
+    'Progress 20',
+    'Gap 20->21 expired',
+    'Added shop/b@4 ~',
+    'Progress 21',
+  ])
+})
+
+test('a relist at the position where the stream stands is no gap', async () => {
+  await using rig = new Rig([list(10, [a3]), watch({ afterMs: 10 }, [error('expired')]), list(10, [a3]), watch()])
+  await rig.deltas()
+  assert.deepEqual(await rig.deltas(600_000), ['Progress 10'])
+})
+
 test('readers move in lockstep: nothing new is applied until all have taken the last batch', async () => {
   await using rig = new Rig([list(10, [a3]), watch([modified(pod('shop/a', 11))], [modified(pod('shop/a', 12))])])
   const other = rig.informer.deltas(rig.stop.signal)
