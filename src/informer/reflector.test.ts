@@ -309,7 +309,7 @@ test('a list that has expired is asked again at once, each time anew after a who
     list(20, []),
     watch(),
   ])
-  await rig.clock.advance(1200)
+  await rig.deltas(1200)
   assert.deepEqual(rig.api.asked, ['list', 'list', 'watch 10', 'list', 'list', 'watch 20'])
 })
 
