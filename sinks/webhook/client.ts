@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import net from 'node:net'
 import tls from 'node:tls'
 import { Agent, errors } from 'undici'
-import { DeliveryError } from '../../src/delivery/sink.ts'
+import { type Clock, DeliveryError } from '../../src/delivery/sink.ts'
+import { Leftovers } from './leftovers.ts'
 import type { NetworkGuard } from './network.ts'
 
 /** Paths of PEM files. */
@@ -11,6 +12,12 @@ export interface TlsFiles {
   readonly ca?: string
   readonly cert?: string
   readonly key?: string
+}
+
+export interface ClientParts {
+  readonly guard: NetworkGuard
+  readonly files: TlsFiles
+  readonly clock: Clock
 }
 
 type Pem = { -readonly [K in keyof TlsFiles]: string }
@@ -23,8 +30,6 @@ interface Answer {
 const CONNECT_TIMEOUT_MS = 10_000
 /** Receivers close idle connections after 5 s (Node.js) to some minutes; their Keep-Alive hint is followed. */
 const KEEP_ALIVE_MS = 30_000
-/** More of an answer's body is not read; the connection is closed instead. */
-const ANSWER_BYTES = 4096
 
 /**
  * HTTP/1.1 connections to one URL, of this sink alone: a receiver that hangs freezes nobody else. As many as there are
@@ -34,6 +39,7 @@ export class Client implements AsyncDisposable {
   readonly #url: URL
   readonly #guard: NetworkGuard
   readonly #files: TlsFiles
+  readonly #leftovers: Leftovers
   #pem: Pem = {}
   #agent: Agent | undefined
   /** The TLS files may have been replaced since they were read. */
@@ -41,10 +47,11 @@ export class Client implements AsyncDisposable {
   readonly #retired = new Set<Promise<void>>()
 
   /** A host that is an IP literal is never looked up: the caller has asked the guard about it. */
-  constructor(url: URL, guard: NetworkGuard, files: TlsFiles) {
+  constructor(url: URL, { guard, files, clock }: ClientParts) {
     this.#url = url
     this.#guard = guard
     this.#files = files
+    this.#leftovers = new Leftovers(clock)
   }
 
   /** Opens a connection and closes it: name, network rules, port and TLS are right. Rejects with a DeliveryError. */
@@ -67,7 +74,7 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Sends one request. Resolves when the status is known and the answer's body is out of the way. Rejects with a
+   * Sends one request. Resolves when status and headers of the answer are in, whatever its body does. Rejects with a
    * DeliveryError, or with `signal.reason`; by then the connection is closed, so nothing of it can arrive any more.
    */
   async post(headers: Record<string, string>, body: string, signal: AbortSignal): Promise<Answer> {
@@ -82,8 +89,7 @@ export class Client implements AsyncDisposable {
         body,
         signal,
       })
-      // the status has said it all; a body that breaks off or hangs changes nothing
-      await answer.body.dump({ limit: ANSWER_BYTES, signal }).catch(() => undefined)
+      void this.#leftovers.read(answer.body)
       return { status: answer.statusCode, headers: answer.headers }
     } catch (error) {
       signal.throwIfAborted()
@@ -96,6 +102,7 @@ export class Client implements AsyncDisposable {
 
   /** Waits for the requests in flight, then closes all connections. Nothing is to be sent afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#leftovers[Symbol.dispose]()
     if (this.#agent) this.#retire(this.#agent)
     this.#agent = undefined
     await Promise.all(this.#retired)
