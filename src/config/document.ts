@@ -114,6 +114,20 @@ const syntax: Partial<Record<ErrorCode, string>> = {
   TAG_RESOLVE_FAILED: 'a tag (!name) that means nothing here',
 }
 
+/** What the parser reads past. After any other mistake it has lost its way, and what it reports is of no use. */
+const independent: ReadonlySet<ErrorCode> = new Set([
+  'BAD_ALIAS',
+  'BAD_DQ_ESCAPE',
+  'DUPLICATE_KEY',
+  'TAG_RESOLVE_FAILED',
+])
+
+/** Inside brackets the parser does not say that it was a tab. */
+function hasTabIndent(text: string, offset: number): boolean {
+  const start = text.lastIndexOf('\n', offset - 1) + 1
+  return /^ *\t/.test(text.slice(start, offset + 1))
+}
+
 function parseYaml(text: string, lineCounter: LineCounter, placeAt: (offset: number) => Place): Document.Parsed {
   const options = { lineCounter, prettyErrors: false, uniqueKeys: true, logLevel: 'error' } as const
   let document: Document.Parsed
@@ -123,8 +137,14 @@ function parseYaml(text: string, lineCounter: LineCounter, placeAt: (offset: num
     if (error instanceof RangeError) throw refused(placeAt(0), 'is nested too deeply')
     throw error
   }
-  const found: readonly YAMLError[] = [...document.errors, ...document.warnings]
-  const problems = found.map(({ code, pos }) => problem(placeAt(pos[0]), `not YAML: ${syntax[code] ?? describe(code)}`))
+  const all: readonly YAMLError[] = [...document.errors, ...document.warnings]
+  const lost = all.find(({ code }) => !independent.has(code))
+  const found = lost ? [...all.filter(({ pos }) => pos[0] < lost.pos[0]), lost] : all
+  const problems = found.map(({ code, pos }) => {
+    const isTab = code === 'BAD_INDENT' && hasTabIndent(text, pos[0])
+    return problem(placeAt(pos[0]), `not YAML: ${syntax[isTab ? 'TAB_AS_INDENT' : code] ?? describe(code)}`)
+  })
+  if (lost) throw new ConfigError(problems)
   const anchors = new Set<string>()
   visit(document, {
     Node(_key, node) {

@@ -38,6 +38,25 @@ const cases: readonly Case[] = [
     'log:\n\tlevel: info\n',
     ['c.yaml:2:1: not YAML: a tab in the indentation; YAML takes spaces only'],
   ],
+  [
+    'tabs as indentation, which is one mistake',
+    'log:\n\tlevel: info\n\tformat: json\nsources:\n\t- resources: [pods]\n  - x\n',
+    ['c.yaml:2:1: not YAML: a tab in the indentation; YAML takes spaces only'],
+  ],
+  [
+    'tabs inside brackets',
+    'sources: [\n\ta,\n\tb\n]\n',
+    ['c.yaml:2:2: not YAML: a tab in the indentation; YAML takes spaces only'],
+  ],
+  [
+    'mistakes that do not hide each other, then one that does',
+    'kind: a\nkind: b\ncluster: !x y\nlog:\n\tlevel: info\nkind: c\n',
+    [
+      'c.yaml:2:1: not YAML: the key is there twice',
+      'c.yaml:3:10: not YAML: a tag (!name) that means nothing here',
+      'c.yaml:5:1: not YAML: a tab in the indentation; YAML takes spaces only',
+    ],
+  ],
   ['a key that is there twice', `${HEAD}kind: Bridge\n`, ['c.yaml:3:1: not YAML: the key is there twice']],
   [
     'two documents',
@@ -121,11 +140,26 @@ const cases: readonly Case[] = [
     file.process('log: { levle: info }'),
     ['c.yaml:3:8 log.levle: unknown key; did you mean level?'],
   ],
-  ['a section without content', file.process('log:'), ['c.yaml:3:5 log: is empty; expected a mapping']],
+  [
+    'a shape where the payload is due, and a text that is none',
+    file.routes('  - { name: a, to: [out], payload: metadata }\n  - { name: b, to: [out], payload: hunter2 }'),
+    [
+      'c.yaml:4:36 routes[0].payload: is text; expected a mapping such as { shape: metadata }',
+      'c.yaml:5:36 routes[1].payload: is text; expected a mapping such as { shape: object }',
+    ],
+  ],
+  [
+    'a section without content',
+    file.process('log:'),
+    ['c.yaml:3:5 log: is empty; expected a mapping such as { level: info }'],
+  ],
   [
     'sections of another type',
     file.process('log: debug\nhttp: [1]'),
-    ['c.yaml:3:6 log: is text; expected a mapping', 'c.yaml:4:7 http: is a list; expected a mapping'],
+    [
+      'c.yaml:3:6 log: is text; expected a mapping such as { level: debug }',
+      'c.yaml:4:7 http: is a list; expected a mapping such as { listen: :8080 }',
+    ],
   ],
   [
     'keys that JavaScript knows',

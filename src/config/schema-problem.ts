@@ -104,7 +104,7 @@ function describe(error: SchemaError, written: unknown): SchemaProblem {
 function describeValue({ keyword, data, params }: SchemaError, parent: JsonSchema, schema: unknown): Words {
   switch (keyword) {
     case 'type':
-      return { message: `is ${named(data)}`, expected: expectation(parent) }
+      return { message: `is ${named(data)}`, expected: `${expectation(parent)}${example(parent, data)}` }
     case 'enum':
     case 'const': {
       const names = keyword === 'enum' ? (schema as readonly unknown[]).map(String) : [String(schema)]
@@ -164,6 +164,16 @@ function expectation(schema: JsonSchema): string {
     default:
       return 'text'
   }
+}
+
+/** For a mapping, one that is short: with the text that is there if it is one of the names that a member takes. */
+function example({ type, properties = {}, required = [] }: JsonSchema, data: unknown): string {
+  if (type !== 'object' || required.length > 0) return ''
+  const members = Object.entries(properties)
+  const meant = members.find(([, { enum: names = [] }]) => names.includes(data))
+  const [first] = members.filter(([, { default: value }]) => value !== undefined && typeof value !== 'object')
+  if (meant) return ` such as { ${meant[0]}: ${String(data)} }`
+  return first ? ` such as { ${first[0]}: ${String(first[1].default)} }` : ''
 }
 
 function range({ minimum, maximum }: JsonSchema, what: string): string {
