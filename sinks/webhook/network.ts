@@ -19,7 +19,8 @@ export interface NetworkRules {
   readonly deny: readonly string[]
 }
 
-const deniedByDefault = [
+/** What no webhook reaches unless `network.allow` says so. */
+export const deniedByDefault: readonly string[] = [
   '0.0.0.0/8', // unspecified: Linux connects to itself
   '127.0.0.0/8', // loopback
   '169.254.0.0/16', // link-local, metadata of most clouds

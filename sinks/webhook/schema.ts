@@ -1,4 +1,5 @@
 /** The keys of a webhook. */
+import { deniedByDefault } from './network.ts'
 
 const secretReference = {
   oneOf: [
@@ -74,28 +75,31 @@ export const schema = {
       default: {},
       description: 'PEM files, read again when a connection fails.',
       properties: {
-        ca: { type: 'string', minLength: 1, description: 'Certificates to trust instead of the system ones.' },
-        cert: { type: 'string', minLength: 1, description: 'Client certificate; needs key.' },
-        key: { type: 'string', minLength: 1, description: 'Private key of the client certificate; needs cert.' },
+        ca: { type: 'string', minLength: 1, description: 'Path: certificates to trust instead of the system ones.' },
+        cert: { type: 'string', minLength: 1, description: 'Path: client certificate; needs key.' },
+        key: { type: 'string', minLength: 1, description: 'Path: private key of the client certificate; needs cert.' },
       },
     },
     network: {
       type: 'object',
       default: {},
-      description: 'Which addresses may be dialled. Loopback, link-local, multicast and metadata services are denied.',
+      description:
+        'Which addresses may be dialled. Private ranges may (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7): receivers ' +
+        'in the cluster are private. Denied by default are loopback, link-local, multicast and metadata services: ' +
+        `${deniedByDefault.join(', ')}. A name is denied if any of its addresses is.`,
       properties: {
         allow: {
           type: 'array',
           items: { type: 'string' },
           default: [],
-          description: 'CIDRs that are permitted although they are denied by default.',
+          description: 'CIDRs or addresses that are permitted although they are denied by default.',
           examples: [['127.0.0.0/8']],
         },
         deny: {
           type: 'array',
           items: { type: 'string' },
           default: [],
-          description: 'CIDRs that are denied as well; goes before allow.',
+          description: 'CIDRs or addresses that are denied as well; goes before allow.',
         },
       },
     },

@@ -2,11 +2,12 @@
 import { sinkTypes } from '../../sinks/index.ts'
 import { sinkOptionsSchema } from '../delivery/options.ts'
 import type { JsonSchema } from '../lib/json-schema.ts'
-import { type AnySinkDefinition, configSchema } from './bridge-config.ts'
+import { type AnySinkDefinition, closed, configSchema } from './bridge-config.ts'
 import type { formats } from './formats.ts'
 import { leavesOf } from './layers.ts'
 import { processSchema } from './process-section.ts'
 import { routeSchema } from './route.ts'
+import { checkSchema } from './schema-check.ts'
 import { sourceSchema } from './source.ts'
 
 export interface GeneratedFile {
@@ -53,28 +54,52 @@ function document(definitions: readonly AnySinkDefinition[]): string {
   const sections = [
     `<!-- ${ORIGIN} -->`,
     '# Configuration',
-    'One YAML file is one bridge. `deltawire validate --config FILE` says everything that is wrong with it at once, each ' +
-      'with file, line, path, what was expected and the nearest valid name. Unknown keys are errors.',
+    'One YAML file is one bridge. In a clone of the repository, ' +
+      '`npx node src/main.ts validate --config FILE` says everything that is wrong with it at once, each with file, line, ' +
+      'path, what was expected and the nearest valid name; it opens no connection. Unknown keys are errors. What is valid ' +
+      'but useless is a warning: a source or sink without a route, a credential file that is not there, a misspelled variable. ' +
+      '`npx node src/main.ts run --config FILE` runs it.',
     `\`\`\`yaml\n${EXAMPLE}\`\`\``,
     'Durations are written as `500ms`, `10s`, `5m`, `1h`, sizes as `64KiB`, `1MiB`, labels and fields as kubectl takes ' +
       'them. A credential is never written into the file: `{ env: NAME }` or `{ file: /path }` says where it is.',
     '`apiVersion: deltawire.io/v1` and `kind: Bridge` are required. docs/schemas/config.schema.json is for editors.',
     '## Process',
-    'Weakest first: default, file, environment, argument of the same path (`--log.level debug`). An empty variable counts ' +
-      'as one that is not set.',
+    'Each key can be set at four places: default < file < environment < argument. The one further right wins, so ' +
+      '`--log.level debug` goes before `DELTAWIRE_LOG_LEVEL=info`, and that before `log: { level: warn }` in the file. An ' +
+      'argument is `--` and the key. An empty variable counts as one that is not set. Keys without a variable are set in ' +
+      'the file only, and so are sources, routes and sinks.',
     processTable(),
     '## sources[]',
     keyTable(sourceSchema),
     '## routes[]',
     'In order: the first route from a source to a sink shapes everything that the sink gets from it. Without any route ' +
       'everything goes to every sink.',
+    'A sink takes a resource from one source only, or from several whose `namespaces` have none in common: the same object ' +
+      'by two streams would come without order between them, and with snapshots that disagree. Anything else is an error.',
     keyTable(routeSchema),
     '## sinks[]',
     keyTable(sinkOptionsSchema),
-    ...definitions.flatMap(({ type, schema }) => [`### type: ${type}`, keyTable(schema)]),
+    ...definitions.flatMap((definition) => [
+      `### type: ${definition.type}`,
+      keyTable(definition.schema),
+      byType(definition),
+    ]),
   ]
   return `${sections.join('\n\n')}\n`
 }
+
+/** The defaults that depend on the type. */
+function byType({ schema, limits }: AnySinkDefinition): string {
+  const own: Readonly<Record<string, unknown>> = {}
+  checkSchema(closed({ type: 'object', ...schema }), own) // fills in the defaults; what is required has no say here
+  const { concurrency, maxBatchEvents, maxBatchBytes, maxEventBytes } = limits(own)
+  return (
+    `Defaults of this type: \`concurrency\` ${concurrency}, \`batch.events\` ${maxBatchEvents}, \`batch.bytes\` ` +
+    `${size(maxBatchBytes)}, \`maxEventBytes\` ${size(maxEventBytes)}. Those of \`batch\` are also its maximum.`
+  )
+}
+
+const size = (bytes: number) => (bytes % 2 ** 20 === 0 ? `${bytes / 2 ** 20}MiB` : `${bytes}B`)
 
 function processTable(): string {
   const rows = leavesOf(processSchema).map(({ path, schema, variable }) => [
@@ -95,6 +120,7 @@ function* rowsOf(schema: JsonSchema, prefix: string): Generator<readonly string[
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const path = `${prefix}${name}`
     if (property.properties) {
+      if (property.description) yield [code(path), 'mapping', '', property.description]
       yield* rowsOf(property, `${path}.`)
       continue
     }
