@@ -1,5 +1,7 @@
 /** What the parts of the bridge tell about themselves, as metrics and as one log line per change of state. */
 import type { Logger } from 'pino'
+import type { DeadLetter } from '../delivery/dead-letters.ts'
+import { deliveryErrors } from '../delivery/errors.ts'
 import type { DeliveryObserver, SinkState } from '../delivery/observer.ts'
 import type { InformerFault, InformerOptions } from '../informer/index.ts'
 import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object.ts'
@@ -103,11 +105,16 @@ export function deliveryObserver(
   return {
     attempt: ({ durationMs }) => counts.attempt({ durationMs }),
     sent: (result) => counts.sent(result),
-    retry: (code) => counts.retry(code),
-    deadLetter: (code, reason) => {
-      counts.deadLetter(code)
-      const message = 'events are given up and go to the dead letters'
-      states.tell({ key: `dead letters of sink ${sink}`, state: code, level: 'error', message, fields: { reason } })
+    retry: ({ code, message: reason }) => {
+      counts.retry(code)
+      if (deliveryErrors[code].class === 'sink') return // `state` tells
+      const key = `retries of sink ${sink}: ${code}`
+      const fields = { sink, code, reason }
+      states.tell({ key, state: 'tried again', level: 'warn', message: 'events are tried again', fields })
+    },
+    deadLetter: (letter) => {
+      counts.deadLetter(letter.code)
+      logDeadLetter(letter, states)
     },
     degraded: () => counts.degraded(),
     state: (state) => {
@@ -116,6 +123,18 @@ export function deliveryObserver(
       logSinkState(sink, state, states)
     },
   }
+}
+
+/** One line per code, not per event: the metric has the number. */
+function logDeadLetter({ sink, code, reason, attempts, event }: DeadLetter, states: StateLog): void {
+  const { id, type, resource, subject } = event.attributes
+  states.tell({
+    key: `dead letters of sink ${sink}: ${code}`,
+    state: 'given up',
+    level: 'error',
+    message: 'events are given up and go to the dead letters; this is the first one with this code',
+    fields: { sink, code, reason, attempts, stream: event.stream, id, type, resource, subject },
+  })
 }
 
 function logSinkState(sink: string, state: SinkState, states: StateLog): void {

@@ -1,6 +1,6 @@
 /** What a worker tells about itself, in numbers. */
-import type { DeadLetterCode } from './dead-letters.ts'
-import type { DeliveryErrorCode } from './sink.ts'
+import type { DeadLetter } from './dead-letters.ts'
+import type { DeliveryError, DeliveryErrorCode } from './sink.ts'
 
 /** Whether a sink is in order. */
 export type SinkState =
@@ -23,9 +23,10 @@ export interface DeliveryObserver {
   }): void
   /** The fate of events in attempts, per result. Those that are not `delivered` are tried again or given up. */
   sent(result: 'delivered' | DeliveryErrorCode): void
-  /** An event will be sent again. */
-  retry(code: DeliveryErrorCode): void
-  deadLetter(code: DeadLetterCode, reason: string): void
+  /** An event will be sent again, because of this. */
+  retry(error: DeliveryError): void
+  /** An event was given up. A log may say its attributes, never its data. */
+  deadLetter(letter: DeadLetter): void
   /** An event went out with a smaller payload because it was too large for the sink. */
   degraded(): void
   state(state: SinkState): void

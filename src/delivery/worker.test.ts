@@ -428,8 +428,8 @@ test('the observer is told of attempts, events, retries and dead letters; stats 
     observer: {
       attempt: (attempt) => seen.push(attempt),
       sent: (result) => seen.push(`sent ${result}`),
-      retry: (code) => seen.push(`retry ${code}`),
-      deadLetter: (code) => seen.push(`dead letter ${code}`),
+      retry: ({ code, message }) => seen.push(`retry ${code} ${message}`),
+      deadLetter: ({ code, reason, event }) => seen.push(`dead letter ${code} ${reason} ${event.attributes.id}`),
     },
   })
   offer(event('a1', 'a'), event('b1', 'b'), event('c1', 'c'))
@@ -452,9 +452,9 @@ test('the observer is told of attempts, events, retries and dead letters; stats 
     { events: 3, durationMs: 30, result: 'partial' },
     'sent delivered',
     'sent failed',
-    'retry failed',
+    'retry failed 500',
     'sent rejected',
-    'dead letter rejected',
+    'dead letter rejected 400 c1',
   ])
   assert.equal(worker.stats().backingOff, 1)
   assert.equal(worker.stats().queueEvents, 1)

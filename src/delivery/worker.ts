@@ -239,11 +239,11 @@ export class SinkWorker {
     if (entry.superseded) return // dropped once the attempt is over
     switch (verdict.type) {
       case 'hold':
-        this.#observer.retry(error.code)
+        this.#observer.retry(error)
         break
       case 'back-off':
         entry.delayMs = verdict.delayMs
-        this.#observer.retry(error.code)
+        this.#observer.retry(error)
         break
       case 'degrade':
         this.#queue.replace(entry, verdict.event)
@@ -257,15 +257,9 @@ export class SinkWorker {
 
   #giveUp(entry: Entry, code: DeadLetterCode, reason: string): void {
     const { offered: event, attempts } = entry
-    this.#deadLetters.add({
-      sink: this.#options.name,
-      code,
-      reason,
-      attempts,
-      time: this.#clock.now().toISOString(),
-      event,
-    })
-    this.#observer.deadLetter(code, reason)
+    const letter = { sink: this.#options.name, code, reason, attempts, time: this.#clock.now().toISOString(), event }
+    this.#deadLetters.add(letter)
+    this.#observer.deadLetter(letter)
     this.#queue.settle(entry, { type: 'dead-lettered', code, reason })
   }
 
