@@ -54,11 +54,17 @@ const aborted = (snapshotid: string, at: number) =>
   event('snapshotAborted', markerId(snapshotid, 'aborted'), { at, snapshotid }, {})
 const about = (uid: string, version: number) => ({ subject: `shop/${uid}`, uid, resourceversion: `${version}` })
 
-function end(snapshotid: string, at: number, truth: ReadonlyMap<string, number>, mode = 'full'): Decoded {
+function end(
+  snapshotid: string,
+  at: number,
+  truth: ReadonlyMap<string, number>,
+  { mode = 'full', deadLettered = 0 }: { readonly mode?: string; readonly deadLettered?: number } = {},
+): Decoded {
   const texts = [...truth].map(([uid, version]) => [`shop/${uid}:${uid}`, `shop/${uid}:${uid}:${version}`] as const)
   const snapshot = {
     mode,
     items: truth.size,
+    deadLettered,
     members: digest(texts.map(([identity]) => identity)),
     state: digest(texts.map(([, version]) => version)),
   }
@@ -162,7 +168,7 @@ test('I6 a begin without end, an aborted one and an end of another mode remove n
   const copy = copyOf(put('added', 'a', 1), begin('s', 10), begin('t', 11), aborted('t', 12))
   copy.apply(end('t', 12, new Map()))
   copy.apply(begin('u', 13))
-  copy.apply(end('u', 13, new Map(), 'part'))
+  copy.apply(end('u', 13, new Map(), { mode: 'part' }))
   assert.deepEqual(contents(copy), { a: '1' })
 })
 
@@ -200,6 +206,26 @@ test('a restored server starts everything anew: lower sequences count again, the
   ])
   assert.equal(copy.apply(end('s', 20, truth)).completed?.digests, 'match')
   assert.deepEqual(contents(copy), { a: '12', c: '13' })
+})
+
+test('a snapshot that holds dead letters is complete without them, and its deletes are learnt', () => {
+  const copy = copyOf(put('added', 'a', 5), put('added', 'b', 6), put('added', 'gone', 7))
+  for (const each of [begin('s', 20), item('a', 5, 20, 's')]) copy.apply(each)
+  const truth = new Map([
+    ['a', 5],
+    ['b', 6],
+  ])
+  const { completed } = copy.apply(end('s', 20, truth, { deadLettered: 1 }))
+  assert.deepEqual(completed, { snapshotId: 's', removed: 2, digests: 'unknown' })
+  assert.deepEqual(contents(copy), { a: '5' })
+})
+
+test('a restored server is told of by each stream: one of them voids no snapshot of another', () => {
+  const copy = copyOf(put('added', 'a', 5), begin('s', 20))
+  const gap = event('gap', gapId(stream, rv(52), rv(20)), { at: 20 }, { gap: { cause: 'restored' } })
+  copy.apply({ ...gap, attributes: { ...gap.attributes, stream: 'b/pods' } })
+  copy.apply(item('a', 5, 20, 's'))
+  assert.equal(copy.apply(end('s', 20, new Map([['a', 5]]))).completed?.digests, 'match')
 })
 
 test('streams do not touch each other', () => {

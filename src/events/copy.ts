@@ -33,8 +33,8 @@ export interface Completion {
   /** Objects that the snapshot did not hold and that are gone from the copy now. */
   readonly removed: number
   /**
-   * `differ`: the copy is not what the sender says it is. `unknown`: nothing to compare with, or the copy is further on
-   * already, because the transport keeps no order.
+   * `differ`: the copy is not what the sender says it is. `unknown`: nothing to compare with; or the copy is further on
+   * already, because the transport keeps no order; or it differs, and dead letters may be why.
    */
   readonly digests: 'match' | 'differ' | 'unknown'
 }
@@ -45,25 +45,21 @@ export interface Completion {
  * an event of an object does not say which shard sent it.
  */
 export class Copy {
-  readonly #streams = new Map<string, { readonly source: string; readonly copy: StreamCopy }>()
+  readonly #streams = new Map<string, StreamCopy>()
 
   /** Throws a TypeError for an event that lacks what its type promises. */
   apply(event: Decoded): Effect {
     const { source } = event.attributes
     const stream = text(event.attributes, 'stream')
     const key = `${source} ${stream}` // no source holds a space
-    if (event.attributes.type === eventTypes.gap && causeOf(event.data) === 'restored') {
-      for (const known of this.#streams.values()) if (known.source === source) known.copy.forget()
-      return { type: 'noted' }
-    }
-    const known = this.#streams.get(key) ?? { source, copy: new StreamCopy(source, stream) }
-    this.#streams.set(key, known)
-    return known.copy.apply(event)
+    const copy = this.#streams.get(key) ?? new StreamCopy(source, stream)
+    this.#streams.set(key, copy)
+    return copy.apply(event)
   }
 
   /** All objects, of all streams. */
   *objects(): Generator<CopiedObject> {
-    for (const { copy } of this.#streams.values()) yield* copy.objects()
+    for (const copy of this.#streams.values()) yield* copy.objects()
   }
 }
 
@@ -111,20 +107,6 @@ class StreamCopy {
     for (const { object } of this.#entries.values()) if (object) yield object
   }
 
-  /** The server was restored: what was known of order and identity means nothing; the next full snapshot decides. */
-  forget(): void {
-    for (const [uid, { object }] of this.#entries) {
-      if (object)
-        this.#entries.set(uid, { object, sequence: '', ids: [], snapshotId: undefined, epoch: '', final: false })
-      else this.#entries.delete(uid)
-    }
-    this.#floor = ''
-    this.#newest = ''
-    this.#snapshot = undefined
-    this.#begun = { sequence: '', ids: [] }
-    this.#early = undefined
-  }
-
   apply(event: Decoded): Effect {
     switch (event.attributes.type) {
       case eventTypes.added:
@@ -142,10 +124,25 @@ class StreamCopy {
         if (this.#snapshot?.id === event.attributes.snapshotid) this.#snapshot = undefined
         return { type: 'noted' }
       case eventTypes.gap:
+        if (causeOf(event.data) === 'restored') this.#forget()
         return { type: 'noted' }
       default:
         return { type: 'ignored' }
     }
+  }
+
+  /** The server was restored: what was known of order and identity means nothing; the next full snapshot decides. */
+  #forget(): void {
+    for (const [uid, { object }] of this.#entries) {
+      if (object)
+        this.#entries.set(uid, { object, sequence: '', ids: [], snapshotId: undefined, epoch: '', final: false })
+      else this.#entries.delete(uid)
+    }
+    this.#floor = ''
+    this.#newest = ''
+    this.#snapshot = undefined
+    this.#begun = { sequence: '', ids: [] }
+    this.#early = undefined
   }
 
   #applyObject({ attributes, data }: Decoded): Effect['type'] {
@@ -211,9 +208,10 @@ class StreamCopy {
   #completing(type: Effect['type']): Effect {
     const { id, begin, end } = this.#snapshot ?? {}
     if (id === undefined || begin === undefined || end === undefined) return { type }
-    const { mode, items, members, state } = end.data.snapshot
+    const { mode, items, members, state, deadLettered = 0 } = end.data.snapshot
     if (mode !== 'full') this.#snapshot = undefined
-    if (mode !== 'full' || this.#covered < items) return { type }
+    // what was dead-lettered will not come
+    if (mode !== 'full' || this.#covered + deadLettered < items) return { type }
 
     let removed = 0
     for (const [uid, entry] of this.#entries) {
@@ -228,7 +226,11 @@ class StreamCopy {
     const comparable = members !== undefined && this.#newest <= end.sequence
     return {
       type,
-      completed: { snapshotId: id, removed, digests: !comparable ? 'unknown' : same ? 'match' : 'differ' },
+      completed: {
+        snapshotId: id,
+        removed,
+        digests: same && comparable ? 'match' : comparable && deadLettered === 0 ? 'differ' : 'unknown',
+      },
     }
   }
 
