@@ -61,10 +61,10 @@ class Stdout implements Sink {
   readonly #deliveries = new Set<Promise<void>>()
   #disposed = false
 
-  constructor({ format, color }: Config, { stdout }: SinkContext) {
+  constructor({ format, color }: Config, { stdout, clock }: SinkContext) {
     this.#stream = stdout
     const colors = color === 'always' || (color === 'auto' && 'isTTY' in stdout && stdout.isTTY === true)
-    this.#line = format === 'pretty' ? (event) => pretty(event, { colors }) : ndjson
+    this.#line = format === 'pretty' ? (event) => pretty(event, { colors, now: clock.now() }) : ndjson
     this.#stream.on('error', toldByWrite)
   }
 

@@ -17,18 +17,24 @@ const looks: Readonly<Record<string, { readonly label: string; readonly style: S
 
 const CHANGED_SHOWN = 4
 
+export interface PrettyOptions {
+  readonly colors: boolean
+  readonly now: Date
+}
+
 /**
- * One line for people: time, type, resource, `namespace/name`, and what there is to say about it. For example
+ * One line for people: when it is written (UTC: an event's own time may be long ago, and goes back), type, resource,
+ * `namespace/name` or the stream, and what there is to say about it. For example
  *
  *     12:00:03 updated  deployments.apps   shop/web   /spec/replicas, /status/replicas
- *     12:00:04 end      pods               snapshot complete: 12 items, 1 added, 2 updated, 0 deleted, 9 unchanged
+ *     12:00:04 end      pods               workloads/pods   snapshot complete: 12 items, 1 added, 2 updated, 0 deleted, 9 unchanged
  */
-export function pretty({ attributes, data }: OutboundEvent, { colors }: { readonly colors: boolean }): string {
+export function pretty({ attributes, stream, data }: OutboundEvent, { colors, now }: PrettyOptions): string {
   const paint = (style: Style, text: string) => (colors ? styleText(style, text, { validateStream: false }) : text)
   const { label, style } = looks[attributes.type] ?? { label: attributes.type, style: 'reset' }
-  const time = attributes.time.slice(11, 19)
+  const time = now.toISOString().slice(11, 19)
   const resource = typeof attributes.resource === 'string' ? attributes.resource : ''
-  const subject = attributes.subject ?? ''
+  const subject = attributes.subject || stream
   const what = describe(parse(data))
   const notes = [attributes.collapsed === true && 'collapsed', attributes.degraded && 'degraded'].filter(Boolean)
   const line = [

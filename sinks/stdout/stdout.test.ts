@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import type { Sink } from '../../src/delivery/sink.ts'
-import { systemClock } from '../../src/lib/clock.ts'
+import { ManualClock } from '../../src/lib/manual-clock.ts'
 import { event } from '../contract-kit.ts'
 import { sink } from './index.ts'
 
@@ -16,7 +16,7 @@ function make(stdout: NodeJS.WritableStream, format: 'ndjson' | 'pretty' = 'ndjs
   const secret = () => Promise.reject(new Error('no secret is needed'))
   return sink.create(
     { format, color: 'auto' },
-    { name: 'out', clock: systemClock, logger: pino({ enabled: false }), stdout, secret },
+    { name: 'out', clock: new ManualClock('2026-01-02T03:04:05Z'), logger: pino({ enabled: false }), stdout, secret },
   )
 }
 
@@ -80,7 +80,7 @@ test('pretty writes its line, without colours into a pipe', async () => {
   await using out = make(cat.stdin, 'pretty')
   await out.deliver([event({ id: '1', resource: 'pods' })], { signal })
   cat.stdin.end()
-  assert.equal(await output, '00:00:00 updated  pods                 shop/web\n')
+  assert.equal(await output, '03:04:05 updated  pods                 shop/web\n')
 })
 
 test('dispose leaves no listener behind', async () => {
