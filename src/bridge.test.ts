@@ -21,6 +21,8 @@ interface Options {
   readonly simulator?: SimulatorOptions
   /** What is there before the bridge starts. */
   readonly before?: (simulator: Simulator) => void
+  /** Nobody reads what the sinks write. */
+  readonly unread?: true
 }
 
 /** A simulator and a bridge that writes to its `stdout` sinks. */
@@ -42,7 +44,7 @@ class Stand implements AsyncDisposable {
     this.#running = bridge.run(this.#stop.signal)
   }
 
-  static async start({ config, simulator: options, before }: Options): Promise<Stand> {
+  static async start({ config, simulator: options, before, unread }: Options): Promise<Stand> {
     const simulator = await new Simulator(options).start()
     before?.(simulator)
     const api = new ApiClient(loadKubeConfig({ master: simulator.url }))
@@ -51,7 +53,7 @@ class Stand implements AsyncDisposable {
     await writeFile(file, JSON.stringify({ apiVersion: 'deltawire.io/v1', kind: 'Bridge', ...config }))
     const events: Decoded[] = []
     const log: string[] = []
-    const stdout = lines((line) => events.push(decodeStructured(line)))
+    const stdout = unread ? new Writable({ write() {} }) : lines((line) => events.push(decodeStructured(line)))
     const bridge = await Bridge.create({
       config: await loadConfig({ file, env: {} }),
       api,
@@ -203,6 +205,24 @@ test('X8 F13 after a restored backup the consumer has what the server has', asyn
     return [...truth()].every(([uid, version]) => copy.get(uid) === version)
   })
   assert.deepEqual(new Map([...stand.copy()].sort()), new Map([...truth()].sort()))
+})
+
+test('a sink whose queue is full says that it holds up its streams', async () => {
+  await using stand = await Stand.start({
+    config: {
+      cluster: 'test',
+      shutdown: { drain: '100ms' },
+      sources: [{ resources: ['configmaps'] }],
+      sinks: [{ name: 'out', type: 'stdout', queue: { events: 5 } }],
+    },
+    before: (simulator) => {
+      for (let index = 0; index < 20; index++) simulator.create(configMap(`m${index}`))
+    },
+    unread: true,
+  })
+  await stand.until('it says so', () => stand.log.some((line) => line.includes('the queue of the sink is full')))
+  const [check] = stand.bridge.readiness().checks.filter(({ name }) => name === 'sink out')
+  assert.match(check?.detail ?? '', /its queue is full, 1 streams wait/)
 })
 
 const widgetDefinition = {

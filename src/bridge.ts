@@ -15,7 +15,7 @@ import { loadRedaction } from './bridge/redaction.ts'
 import type { Environment } from './bridge/secret.ts'
 import { type RunningSink, startSinks } from './bridge/sinks.ts'
 import { BridgeStream } from './bridge/stream.ts'
-import { informerOptions, observeChange, observeSnapshot, type Telemetry } from './bridge/telemetry.ts'
+import { informerOptions, observeChange, observeSnapshot, type Telemetry, tellQueue } from './bridge/telemetry.ts'
 import type { BridgeConfig } from './config/bridge-config.ts'
 import type { SinkTypes } from './config/load.ts'
 import type { Outcome } from './delivery/entry.ts'
@@ -54,6 +54,9 @@ export interface BridgeParts {
 
 /** The cluster's name is asked for this often until it is known. */
 const CLUSTER_BACKOFF = { initialMs: 1_000, maxMs: 15_000 } as const
+/** How often the queues are looked at, to say that one is full. */
+const QUEUES_TOLD_EVERY_MS = 5_000
+
 export class Bridge {
   readonly #parts: BridgeParts
   readonly #telemetry: Telemetry
@@ -86,7 +89,11 @@ export class Bridge {
       const error = status.type === 'degraded' || status.type === 'discovering' ? status.error : undefined
       return { name, synced, degraded: error?.message }
     })
-    const sinks = this.#sinks.map(({ name, required, health }) => ({ name, required, ...health }))
+    const sinks = this.#sinks.map(({ name, required, health, worker }) => {
+      const { blockedOffers } = worker.stats()
+      const full = blockedOffers > 0 ? `its queue is full, ${blockedOffers} streams wait` : undefined
+      return { name, required, ...health, degraded: health.degraded ?? full }
+    })
     if (this.#streams.length > 0) return readinessOf(streams, sinks)
     const cluster = {
       name: 'cluster',
@@ -130,6 +137,7 @@ export class Bridge {
       deadline.timer = clock.after(parseDuration(config.shutdown.drain), () => drain.abort(reason))
     })
     const started = clock.monotonic()
+    using _queues = every(QUEUES_TOLD_EVERY_MS, clock, () => this.#tellQueues())
     try {
       await Promise.race([this.#read(stop.signal, drain.signal), failed])
       await Promise.race([this.#close(drain.signal), failed])
@@ -169,6 +177,14 @@ export class Bridge {
     )
     await Promise.all(this.#streams.map((stream) => stream.run(stop, drain)))
     await informers.stopped()
+  }
+
+  /** A full queue stops the streams that lead to it, for all their sinks: that is said, and when it is over. */
+  #tellQueues(): void {
+    for (const { name, worker } of this.#sinks) {
+      const { blockedOffers, queueEvents, oldestAgeMs } = worker.stats()
+      tellQueue(name, { blockedOffers, queueEvents, oldestSeconds: Math.round(oldestAgeMs / 1000) }, this.#telemetry)
+    }
   }
 
   async #close(drain: AbortSignal): Promise<void> {
@@ -279,6 +295,15 @@ export class Bridge {
     }
     return undefined
   }
+}
+
+/** Calls `work` again and again until it is disposed. */
+function every(ms: number, clock: Clock, work: () => void): Disposable {
+  let timer = clock.after(ms, function again() {
+    work()
+    timer = clock.after(ms, again)
+  })
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() }
 }
 
 interface StreamPlace {

@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 /** The edge of the process: arguments, environment, signals, exit code. Nothing else touches `process`. */
-import { main } from './cli/index.ts'
-
 const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
@@ -13,6 +11,8 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 // a reader that went away (`| head`) is told by the write that fails
 process.stderr.on('error', () => {})
 
+// loaded only now: a signal that comes meanwhile finds its handler
+const { main } = await import('./cli/index.ts')
 process.exitCode = await main({
   args: process.argv.slice(2),
   env: process.env,

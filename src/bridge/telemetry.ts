@@ -208,3 +208,18 @@ export function observeSnapshot(
     logger.warn({ stream, sink, reason, mode, cause: outcome.cause }, message)
   }
 }
+
+/** One line when a queue is full and holds up streams, one when that is over. */
+export function tellQueue(
+  sink: string,
+  fields: { readonly blockedOffers: number; readonly queueEvents: number; readonly oldestSeconds: number },
+  { states }: Telemetry,
+): void {
+  const key = `queue of sink ${sink}`
+  if (fields.blockedOffers > 0) {
+    const message = 'the queue of the sink is full: the streams that lead to it wait, for all their sinks'
+    states.tell({ key, state: 'full', level: 'warn', message, fields })
+  } else if (states.of(key) === 'full') {
+    states.tell({ key, state: 'has room', level: 'info', message: 'the queue of the sink has room again', fields })
+  }
+}

@@ -62,6 +62,11 @@ export class StateLog {
     this.#now = now
   }
 
+  /** The state that the key was last told to be in. */
+  of(key: string): string | undefined {
+    return this.#states.get(key)?.state
+  }
+
   /** Whether this was a change. */
   tell({ key, state, level, message, fields }: StateChange): boolean {
     const last = this.#states.get(key)

@@ -87,7 +87,7 @@ test('a sink counts attempts and fates, and its gauges are read when asked for',
   const metrics = new Metrics({ clock: clock(), version: '1' })
   const sink = metrics.sink('audit')
   let queueEvents = 1
-  sink.observe(() => ({ queueEvents, queueBytes: 2048, oldestAgeMs: 1500, inFlight: 3 }))
+  sink.observe(() => ({ queueEvents, queueBytes: 2048, oldestAgeMs: 1500, blockedOffers: 0, inFlight: 3 }))
   sink.attempt({ durationMs: 20 })
   sink.sent('delivered')
   sink.sent('timeout')

@@ -25,6 +25,8 @@ export interface SinkStats {
   readonly queueBytes: number
   readonly oldestAgeMs: number
   readonly inFlight: number
+  /** Streams that wait for room in the queue. */
+  readonly blockedOffers: number
 }
 
 /** `closed` is the end of a sink that was in order. */
@@ -69,6 +71,12 @@ export class SinkFamilies {
     })
     this.#sampled(registry, 'sink_queue_events', 'Events accepted and not settled.', ({ queueEvents }) => queueEvents)
     this.#sampled(registry, 'sink_queue_bytes', 'Bytes of those events.', ({ queueBytes }) => queueBytes)
+    this.#sampled(
+      registry,
+      'sink_blocked_streams',
+      'Streams that wait for room in the queue.',
+      (stats) => stats.blockedOffers,
+    )
     this.#sampled(registry, 'sink_inflight', 'Batches that the sink has in hand.', ({ inFlight }) => inFlight)
     this.#sampled(
       registry,
