@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { defaultLimits } from './bounded-text.ts'
 import { KubeError } from './errors.ts'
 import { ListDecoder } from './list-decoder.ts'
+import { ListKind } from './list-kind.ts'
 import type { ListPage } from './list-watch.ts'
 import { type KubeObject, type Resource, unreadReason } from './object.ts'
 
@@ -21,7 +22,8 @@ function decode(
   text: string | readonly Buffer[],
   { limits = defaultLimits, metadataOnly = false } = {},
 ): ListPage<KubeObject> {
-  const decoder = new ListDecoder<KubeObject>({ resource: pods, metadataOnly }, limits)
+  const expected = { resource: pods, metadataOnly }
+  const decoder = new ListDecoder<KubeObject>(expected, limits, new ListKind(expected))
   for (const chunk of typeof text === 'string' ? [Buffer.from(text)] : text) decoder.push(chunk)
   return decoder.end()
 }

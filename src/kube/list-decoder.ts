@@ -4,6 +4,7 @@ import { decodeObject, decodeOversized, decodeVersion, type Expected, identityPa
 import { KubeError } from './errors.ts'
 import { isRecord, type JsonRecord, parseJson } from './json.ts'
 import { BACKSLASH, isCloser, isOpener, QUOTE } from './json-strings.ts'
+import type { ListKind } from './list-kind.ts'
 import type { ListPage } from './list-watch.ts'
 import { type KubeObject, resourceName } from './object.ts'
 
@@ -25,6 +26,7 @@ const MAX_ENVELOPE_BYTES = 1024 * 1024
  */
 export class ListDecoder<T extends KubeObject> {
   readonly #expected: Expected
+  readonly #listKind: ListKind
   readonly #what: string
   readonly #item: TextCollector
   readonly #items: T[] = []
@@ -37,8 +39,10 @@ export class ListDecoder<T extends KubeObject> {
   /** An item came without kind: built-in types leave it to the list's kind. */
   #kindAbsent = false
 
-  constructor(expected: Expected, limits: ObjectLimits) {
+  /** `listKind` is the stream's, the same for all its pages. */
+  constructor(expected: Expected, limits: ObjectLimits, listKind: ListKind) {
     this.#expected = expected
+    this.#listKind = listKind
     this.#what = `a list of ${resourceName(expected.resource)}`
     this.#item = new TextCollector(limits, identityPaths)
   }
@@ -83,12 +87,12 @@ export class ListDecoder<T extends KubeObject> {
   end(): ListPage<T> {
     const envelope = parseJson(Buffer.concat(this.#envelope), this.#what)
     if (!isRecord(envelope)) throw this.#unusable('is not a JSON object')
-    const { kind, items = null } = envelope
-    // a CRD may give its list any name, but then its items carry their kind
-    const listKind = this.#expected.metadataOnly ? 'PartialObjectMetadataList' : `${this.#expected.resource.kind}List`
-    const exact = this.#expected.metadataOnly || this.#kindAbsent
-    if (typeof kind !== 'string' || kind === 'Table' || (exact && kind !== listKind)) {
-      throw this.#unusable(`came as ${typeof kind === 'string' ? kind.slice(0, 63) : 'something'}, not as ${listKind}`)
+    const { kind, apiVersion, items = null } = envelope
+    const empty = this.#items.length === 0
+    if (!this.#listKind.accepts({ kind, apiVersion, empty, itemsTell: !empty && !this.#kindAbsent })) {
+      const came = [kind ?? 'something', apiVersion].filter((text) => typeof text === 'string')
+      const short = came.map((text) => text.slice(0, 63)).join(' of ')
+      throw this.#unusable(`came as ${short}, not as ${this.#listKind.usual}`)
     }
     const placeholders: readonly unknown[] = items === null ? [] : Array.isArray(items) ? items : [undefined]
     if (placeholders.length !== this.#items.length || placeholders.some((item) => item !== 0)) {

@@ -311,6 +311,70 @@ test('C10 an ERROR frame is the last, though the server keeps the response open'
   assert.deepEqual(more, [])
 })
 
+/** What the stream makes of lists that come one after another: the number of items, or the code of the error. */
+async function outcomes(
+  lists: readonly object[],
+  options: ListWatchOptions & { resource?: Resource } = {},
+): Promise<readonly (number | string)[]> {
+  await using it = await setUp((call, index) => {
+    json(call, { apiVersion: 'v1', metadata: { resourceVersion: '10' }, items: [], ...lists[index] })
+  }, options)
+  const all: (number | string)[] = []
+  for (const _ of lists) {
+    all.push(
+      await it.api.list({ limit: 500 }, signal).then(
+        ({ items }) => items.length,
+        (error: KubeError) => error.code,
+      ),
+    )
+  }
+  return all
+}
+
+test('C23 a list without items is the list of a built-in type only by its own kind', async () => {
+  const podLists = [{ kind: 'SecretList' }, { kind: 'List' }, { kind: 'Status' }, {}, { kind: 'PodList' }]
+  assert.deepEqual(await outcomes(podLists), ['unusable', 'unusable', 'unusable', 'unusable', 0])
+  for (const group of ['apps', 'gateway.networking.k8s.io']) {
+    const apiVersion = `${group}/v1`
+    const lists = [
+      { kind: 'GadgetList', apiVersion },
+      { kind: 'WidgetList', apiVersion },
+    ]
+    assert.deepEqual(await outcomes(lists, { resource: { ...widgets, group } }), ['unusable', 0])
+  }
+})
+
+test('C23 a first list without items of a custom resource may have any name of a list, in its own apiVersion', async () => {
+  const apiVersion = 'example.com/v1'
+  const lists = [
+    { kind: 'WidgetsList' },
+    { kind: 'WidgetList' },
+    { kind: 'Widgets', apiVersion },
+    { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1' },
+    { kind: 'WidgetsList', apiVersion },
+    { kind: 'WidgetList', apiVersion },
+  ]
+  const expected = ['unusable', 'unusable', 'unusable', 'unusable', 0, 0]
+  assert.deepEqual(await outcomes(lists, { resource: widgets }), expected)
+})
+
+test('C23 once a list with items has told its kind, a list without items has that kind too', async () => {
+  const apiVersion = 'example.com/v1'
+  const widget = { ...pod('a', '5'), apiVersion, kind: 'Widget' }
+  const lists = [
+    { kind: 'Collection', apiVersion, items: [widget] },
+    { kind: 'Collection', apiVersion },
+    { kind: 'GadgetList', apiVersion },
+    { kind: 'WidgetList', apiVersion },
+  ]
+  assert.deepEqual(await outcomes(lists, { resource: widgets }), [1, 0, 'unusable', 0])
+})
+
+test('C23 a list of metadata without items is a PartialObjectMetadataList', async () => {
+  const lists = [{ kind: 'WidgetList', apiVersion: 'example.com/v1' }, { kind: 'PartialObjectMetadataList' }]
+  assert.deepEqual(await outcomes(lists, { resource: widgets, metadataOnly: true }), ['unusable', 0])
+})
+
 test('X15 a watch that is refused is tried once, and says when to come again', async () => {
   await using it = await setUp((call) =>
     json(call, status(429, 'TooManyRequests', 'storage is (re)initializing'), 429, { 'retry-after': '3' }),

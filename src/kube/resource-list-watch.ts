@@ -3,6 +3,7 @@ import { defaultLimits, type ObjectLimits } from './bounded-text.ts'
 import type { Expected } from './decode-object.ts'
 import { FrameDecoder } from './frames.ts'
 import { ListDecoder } from './list-decoder.ts'
+import { ListKind } from './list-kind.ts'
 import type { Frame, Frames, ListPage, ListQuery, ListWatch, WatchQuery } from './list-watch.ts'
 import { type KubeObject, type Resource, resourceName } from './object.ts'
 import type { ResponseBody } from './response-body.ts'
@@ -29,6 +30,7 @@ export function listWatch<T extends KubeObject = KubeObject>(
   const { labelSelector, fieldSelector, metadataOnly = false, limits = defaultLimits } = options
   const path = collectionPath(resource, options.namespace)
   const expected: Expected = { resource, metadataOnly }
+  const listKind = new ListKind(expected)
   const selectors = { labelSelector, fieldSelector }
   return {
     async list(query, signal): Promise<ListPage<T>> {
@@ -36,7 +38,7 @@ export function listWatch<T extends KubeObject = KubeObject>(
       const request = { method: 'GET', path, query: { ...listParameters(query), ...selectors }, accept } as const
       return await client.fetch(
         request,
-        async ({ body }) => await readPage(body, new ListDecoder<T>(expected, limits)),
+        async ({ body }) => await readPage(body, new ListDecoder<T>(expected, limits, listKind)),
         signal,
       )
     },
