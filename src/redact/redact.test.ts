@@ -87,6 +87,27 @@ test('environment variables that look like credentials are redacted wherever an 
   })
 })
 
+test('credentials in an env mapping, and ones that are no text, are redacted too', () => {
+  const env = { DB_PASSWORD: 'canary', PIN_TOKEN: 4711, LOG_LEVEL: 'debug', API_KEY: { from: 'elsewhere' } }
+  const list = [{ name: 'PIN_TOKEN', value: 4711 }]
+  const object = parse({ apiVersion: 'v1', kind: 'App', metadata, spec: { env, more: { env: list } } })
+  const result = redact(object)
+  assert.deepEqual(plain(result), {
+    apiVersion: 'v1',
+    kind: 'App',
+    metadata,
+    spec: {
+      env: { DB_PASSWORD: 'redacted', PIN_TOKEN: 'redacted', LOG_LEVEL: 'debug', API_KEY: { from: 'elsewhere' } },
+      more: { env: [{ name: 'PIN_TOKEN', value: 'redacted' }] },
+    },
+  })
+  assert.deepEqual(takenFrom(result)?.redacted, [
+    '/spec/env/DB_PASSWORD',
+    '/spec/env/PIN_TOKEN',
+    '/spec/more/env/0/value',
+  ])
+})
+
 test('configured paths are redacted down to their leaves, in lists and maps', () => {
   const redactMore = createRedaction({ paths: [parsePath('spec.users[*].password'), parsePath('spec.tls.*')], env: [] })
   const object = parse({

@@ -93,14 +93,27 @@ type Trail = (string | number)[]
 type Mark = (value: unknown, trail: Trail) => string
 
 /**
- * Wherever an `env` list stands in the object (pod, template, custom resource), the credentials in it are marked.
+ * Wherever `env` stands in the object (pod, template, custom resource), the credentials in it are marked: in a list of
+ * `{ name, value }`, as containers have it, and in a mapping from name to value, as some custom resources do.
  * Recursion is safe here and below: nothing nested deeper than the limit of a frame is ever parsed.
  */
 function markCredentials(node: unknown, trail: Trail, isCredential: (name: string) => boolean, mark: Mark): unknown {
-  if (trail.at(-2) === 'env' && isRecord(node) && typeof node.name === 'string' && typeof node.value === 'string') {
+  if (trail.at(-2) === 'env' && isRecord(node) && typeof node.name === 'string' && isScalar(node.value)) {
     return isCredential(node.name) ? { ...node, value: mark(node.value, [...trail, 'value']) } : node
   }
+  if (trail.at(-1) === 'env' && isRecord(node)) {
+    return mapChildren(node, trail, (value, name) =>
+      isScalar(value) && isCredential(String(name))
+        ? mark(value, trail)
+        : markCredentials(value, trail, isCredential, mark),
+    )
+  }
   return mapObjects(node, trail, (value) => markCredentials(value, trail, isCredential, mark))
+}
+
+/** Something that can be secret: a text, a number, a truth value. */
+function isScalar(value: unknown): boolean {
+  return value !== undefined && value !== null && !isRecord(value) && !Array.isArray(value)
 }
 
 /** Marks every scalar at or below the places that `path` names. */
