@@ -90,9 +90,10 @@ export class ListDecoder<T extends KubeObject> {
     const { kind, apiVersion, items = null } = envelope
     const empty = this.#items.length === 0
     if (!this.#listKind.accepts({ kind, apiVersion, empty, itemsTell: !empty && !this.#kindAbsent })) {
-      const came = [kind ?? 'something', apiVersion].filter((text) => typeof text === 'string')
-      const short = came.map((text) => text.slice(0, 63)).join(' of ')
-      throw this.#unusable(`came as ${short}, not as ${this.#listKind.usual}`)
+      const [came, version] = [kind, apiVersion].map((text) =>
+        typeof text === 'string' ? text.slice(0, 63) : 'something',
+      )
+      throw this.#unusable(`came as ${came}, not as ${this.#listKind.usual}; its apiVersion is ${version}`)
     }
     const placeholders: readonly unknown[] = items === null ? [] : Array.isArray(items) ? items : [undefined]
     if (placeholders.length !== this.#items.length || placeholders.some((item) => item !== 0)) {
