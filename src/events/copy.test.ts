@@ -153,6 +153,19 @@ test('a begin that comes again does not end the snapshot that runs now, though b
   assert.equal(copy.apply(end('t', 10, empty)).completed?.removed, 1)
 })
 
+test('an end that comes again is ignored: it does not take the place of one that came before its begin', () => {
+  const empty = new Map<string, number>()
+  const copy = copyOf(begin('s', 10), end('s', 10, empty), put('added', 'old', 10), end('t', 10, empty))
+  assert.deepEqual(copy.apply(end('s', 10, empty)), { type: 'noted' })
+  assert.equal(copy.apply(begin('t', 10)).completed?.removed, 1)
+})
+
+test('a name that is taken again is two objects: the old delete may come last', () => {
+  const [old, young] = [put('added', 'a', 1), put('added', 'b', 5)]
+  const sameName = { ...young, attributes: { ...young.attributes, subject: 'shop/a' } }
+  assert.deepEqual(contents(copyOf(old, sameName, gone('a', 4))), { b: '5' })
+})
+
 test('what was deleted while a snapshot ran stays deleted behind its end', () => {
   const copy = copyOf(begin('s', 10), put('added', 'a', 11), gone('a', 12), end('s', 12, new Map()))
   assert.deepEqual(copy.apply(put('added', 'a', 11)), { type: 'ignored' })

@@ -202,7 +202,11 @@ class StreamCopy {
     const running = this.#snapshot
     if (running && running.id === event.attributes.snapshotid) {
       this.#snapshot = { ...running, end: { sequence, data: endOf(event.data) } }
-    } else if (!this.#early || sequence >= text(this.#early.attributes, 'sequence')) this.#early = event
+      return
+    }
+    const isClosed = sequence < this.#begun.sequence || this.#begun.ids.includes(text(event.attributes, 'snapshotid'))
+    if (isClosed) return
+    if (!this.#early || sequence >= text(this.#early.attributes, 'sequence')) this.#early = event
   }
 
   #completing(type: Effect['type']): Effect {

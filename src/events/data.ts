@@ -167,10 +167,19 @@ const begin = {
     description: 'Which objects the stream covers. An absent member restricts nothing.',
     required: ['resource'],
     properties: {
-      resource: { type: 'string', examples: ['deployments.apps'] },
-      namespaces: { type: 'array', items: { type: 'string' }, examples: [['shop', 'pay']] },
-      labelSelector: { type: 'string', examples: ['app.kubernetes.io/part-of=shop'] },
-      fieldSelector: { type: 'string', examples: ['spec.nodeName=node-7'] },
+      resource: { type: 'string', description: 'As the attribute `resource`.', examples: ['deployments.apps'] },
+      namespaces: {
+        type: 'array',
+        items: { type: 'string' },
+        description: 'Those that are covered.',
+        examples: [['shop', 'pay']],
+      },
+      labelSelector: {
+        type: 'string',
+        description: 'As kubectl takes it.',
+        examples: ['app.kubernetes.io/part-of=shop'],
+      },
+      fieldSelector: { type: 'string', description: 'As kubectl takes it.', examples: ['spec.nodeName=node-7'] },
       shard: { type: 'string', description: 'The share of the objects that one of several bridges serves.' },
     },
   },

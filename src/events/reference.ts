@@ -89,6 +89,7 @@ function filled(template: string): string {
     reference: memberTable(dataShapes.reference),
     'reference.object': memberTable(dataShapes.reference.properties.object),
     begin: memberTable(markerSchemas.begin.properties.snapshot),
+    scope: memberTable(markerSchemas.begin.properties.snapshot.properties.scope),
     end: memberTable(
       markerSchemas.end.properties.snapshot,
       Object.keys(markerSchemas.begin.properties.snapshot.properties),
