@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { failureCode, retryAfterMs } from './status.ts'
 
@@ -26,4 +27,25 @@ test('S7 Retry-After: seconds, or a date, which counts from now and is 0 when it
     [undefined, undefined],
   ]
   for (const [header, ms] of cases) assert.equal(retryAfterMs(header, now), ms, JSON.stringify(header))
+})
+
+test('docs/delivery.md says of every status what happens', () => {
+  const document = readFileSync(new URL('../../docs/delivery.md', import.meta.url), 'utf8')
+  const [, rows = ''] = /^\| status \|.*\n\|[-|]+\n((?:\|.*\n)+)/m.exec(document) ?? []
+  const told = rows.split('\n').flatMap((row) => {
+    const [, statuses = '', code = ''] = row.split('|').map((cell) => cell.trim().replaceAll('`', ''))
+    return statuses.split(', ').map((status) => [status, code === 'delivered' ? undefined : code] as const)
+  })
+  const codes = new Map(told)
+  for (let status = 200; status < 600; status++) {
+    const row = [
+      `${status}`,
+      `${status}`.replace(/..$/, 'xx'),
+      `other ${`${status}`.replace(/..$/, 'xx')}`,
+      'anything else',
+    ]
+    const name = row.find((one) => codes.has(one))
+    assert.ok(name, `${status}`)
+    assert.equal(codes.get(name), failureCode(status), `${status}`)
+  }
 })

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type DeadLetter, DeadLetterRing } from './dead-letters.ts'
+import { deliveryErrors } from './errors.ts'
 import { event } from './scripted-sink.ts'
 
 function letter(id: string, dataBytes = 10): DeadLetter {
@@ -34,4 +36,11 @@ test('P7 many more dead letters than the ring holds leave nothing behind', () =>
   const ring = new DeadLetterRing({ events: 1000, bytes: 100_000_000 })
   for (let n = 0; n < 100_000; n++) ring.add(letter(`${n}`))
   assert.deepEqual([ids(ring)[0], ids(ring).at(-1), ring.length], ['99000', '99999', 1000])
+})
+
+test('docs/delivery.md names every reason for a dead letter', () => {
+  const document = readFileSync(new URL('../../docs/delivery.md', import.meta.url), 'utf8')
+  const [, rows = ''] = /^\| reason \|.*\n\|[-|]+\n((?:\|.*\n)+)/m.exec(document) ?? []
+  const named = rows.split('\n').flatMap((row) => row.split('|')[1]?.match(/[a-z-]+/g) ?? [])
+  assert.deepEqual(named.sort(), [...Object.keys(deliveryErrors), 'lane-full'].sort())
 })
