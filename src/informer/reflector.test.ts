@@ -88,6 +88,8 @@ for (const [code, cure] of Object.entries(cures) as [KubeErrorCode, (typeof cure
       resourceVersion: rv(10),
       next: 'c',
       objects: 1,
+      pages: 1,
+      landmark: { next: 'c', first: a3.metadata.uid, last: a3.metadata.uid },
     }
     assert.equal(short((await stepAfter(listFails(code), paging)).next), cure.list)
     const empty: State<KubeObject> = { type: 'Empty', cause: 'expired', last: rv(9) }
@@ -323,6 +325,62 @@ test('C17 C34 F03 page 2 has expired: the list begins at page 1 again, and is on
   ])
   assert.deepEqual(await rig.deltas(), ['Added shop/a@15', 'Added shop/z@16', 'Progress 20'])
   assert.deepEqual(rig.api.asked, ['list', 'list next=c', 'list', 'list next=d', 'watch 20'])
+})
+
+test('C34 a continue token that comes a second time makes the list unusable: back-off, then page 1', async () => {
+  const round = [list(10, [a3], 'c1'), list(10, [b4], 'c1')]
+  await using rig = new Rig([...round, ...round, list(11, [a3]), watch()])
+  await rig.full(1199)
+  assert.deepEqual(rig.api.asked, ['list', 'list next=c1'])
+  await rig.clock.advance(1 + 2399)
+  assert.deepEqual(rig.api.asked, ['list', 'list next=c1', 'list', 'list next=c1'])
+  await rig.full(1)
+  assert.deepEqual(rig.store, ['shop/a@3'])
+  assert.deepEqual(rig.failures, ['unusable', 'unusable'])
+})
+
+test('C34 a page that comes a second time, under whatever token, makes the list unusable', async () => {
+  const page = (next: number) => list(10, [a3, b4], `c${next}`)
+  await using rig = new Rig([page(1), page(2), list(11, [a3]), watch()])
+  await rig.full(5000)
+  assert.deepEqual(rig.api.asked, ['list', 'list next=c1', 'list', 'watch 11'])
+  assert.deepEqual(rig.failures, ['unusable'])
+})
+
+test('C34 pages or tokens that go round in a circle of any length make the list unusable', async () => {
+  for (const length of [2, 3, 5, 9]) {
+    for (const [tokens, pages] of [
+      [length, 1000],
+      [1000, length],
+    ] as const) {
+      const circle = Array.from({ length: 4 * length + 2 }, (_, index) =>
+        list(10, [pod(`shop/p${index % pages}`, 3)], `c${index % tokens}`),
+      )
+      await using rig = new Rig(circle)
+      await rig.full()
+      assert.deepEqual(rig.failures, ['unusable'], `${tokens} tokens, ${pages} pages`)
+    }
+  }
+})
+
+test('C34 pages that a selector leaves empty are followed, but not under a token that was there before', async () => {
+  const empty = (next: string) => list(10, [], next)
+  await using rig = new Rig([empty('c1'), empty('c2'), list(10, [a3]), watch()])
+  await rig.full()
+  assert.deepEqual([rig.store, rig.failures], [['shop/a@3'], []])
+  await using stuck = new Rig([empty('c1'), empty('c1')])
+  await stuck.full()
+  assert.deepEqual(stuck.failures, ['unusable'])
+})
+
+test('C34 a thousand pages are a list, also if one begins with the object that the one before it ended with', async () => {
+  const pages = Array.from({ length: 1000 }, (_, index) => {
+    const items = [pod(`shop/p${index}`, 3), pod(`shop/p${index + 1}`, 3)]
+    return list(10, items, index < 999 ? `c${index}` : undefined)
+  })
+  await using rig = new Rig([...pages, watch()])
+  await rig.full()
+  assert.deepEqual([rig.store.length, rig.failures], [1001, []])
 })
 
 test('F07 the server has yet to reach the version of a watch: the same watch after a back-off, no relist', async () => {

@@ -7,7 +7,7 @@
  */
 import { KubeError, type KubeErrorCode } from '../kube/errors.ts'
 import type { Frame, Frames, ListPage, ListWatch } from '../kube/list-watch.ts'
-import { compareResourceVersions, type KubeObject, type ResourceVersion } from '../kube/object.ts'
+import { compareResourceVersions, type KubeObject, type ResourceVersion, type Uid } from '../kube/object.ts'
 import { abortable, sleep } from '../lib/abort.ts'
 import { assertNever } from '../lib/assert-never.ts'
 import type { BackoffOptions, Random } from '../lib/backoff.ts'
@@ -29,6 +29,9 @@ export type State<T extends KubeObject> =
       readonly resourceVersion: ResourceVersion
       readonly next: string
       readonly objects: number
+      readonly pages: number
+      /** One of the pages so far: met again, the list goes round in a circle. */
+      readonly landmark: Landmark
     }
   /** The connection was lost: before the next watch the server must prove that its versions have not gone back. */
   | ({ readonly type: 'Lost' } & Position)
@@ -48,6 +51,13 @@ export interface Position {
   readonly resourceVersion: ResourceVersion
   /** Where an unusable frame was met. Met again at the same place, only a list leads past it. */
   readonly unusableAfter: ResourceVersion | undefined
+}
+
+/** What a page with more to come is known by. */
+interface Landmark {
+  readonly next: string
+  readonly first: Uid | undefined
+  readonly last: Uid | undefined
 }
 
 export interface ReflectorOptions {
@@ -158,13 +168,18 @@ function firstPage<T extends KubeObject>(
 ): Step<T> {
   const { resourceVersion } = page
   const wentBack = last !== undefined && compareResourceVersions(resourceVersion, last) < 0
-  const paging = { cause: wentBack ? 'restored' : cause, last, resourceVersion, objects: 0 } as const
+  const paging = { cause: wentBack ? 'restored' : cause, last, resourceVersion, objects: 0, pages: 0 } as const
   return nextPage(paging, page, [{ type: 'Init', cause: paging.cause }], options)
+}
+
+type PagesSoFar = Omit<State<KubeObject> & { type: 'Paging' }, 'type' | 'next' | 'landmark'> & {
+  readonly next?: string
+  readonly landmark?: Landmark
 }
 
 /** A list has one version, the first page's: later pages come from the same snapshot. */
 function nextPage<T extends KubeObject>(
-  list: Omit<State<T> & { type: 'Paging' }, 'type' | 'next'>,
+  list: PagesSoFar,
   page: ListPage<T>,
   items: Item<T>[],
   { observer }: ReflectorOptions,
@@ -172,10 +187,40 @@ function nextPage<T extends KubeObject>(
   const { cause, last, resourceVersion } = list
   for (const object of page.items) items.push({ type: 'InitApply', object })
   const objects = list.objects + page.items.length
-  if (page.continue) return [items, { type: 'Paging', cause, last, resourceVersion, next: page.continue, objects }]
+  if (page.continue) {
+    const progress = {
+      next: page.continue,
+      objects,
+      pages: list.pages + 1,
+      landmark: leadOn(list, page, page.continue),
+    }
+    return [items, { type: 'Paging', cause, last, resourceVersion, ...progress }]
+  }
   items.push({ type: 'InitDone', resourceVersion })
   observer.listed(objects, resourceVersion)
   return [items, { type: 'Listed', resourceVersion, unusableAfter: undefined }]
+}
+
+/**
+ * The landmark after a page that promises more. Throws `unusable` for a list that gets nowhere, as behind a proxy that
+ * drops `continue`: it would be asked for without end and without a pause. The landmark moves on at every doubling of
+ * the pages, so that a circle of any length is noticed (Brent's algorithm). An empty page is no proof: a server may
+ * filter a page after it has cut it.
+ */
+function leadOn(
+  { next: previous, objects, pages, landmark }: PagesSoFar,
+  { items }: ListPage<KubeObject>,
+  next: string,
+): Landmark {
+  const first = items[0]?.metadata.uid
+  const last = items.at(-1)?.metadata.uid
+  const samePage = first !== undefined && first === landmark?.first && last === landmark.last
+  if (samePage || next === previous || next === landmark?.next) {
+    const advice = 'look at what stands before the API server: it may drop the parameter continue'
+    throw new KubeError('unusable', `after ${objects} objects the pages of a list come again; ${advice}`)
+  }
+  const doubled = Number.isInteger(Math.log2(pages + 1))
+  return doubled || landmark === undefined ? { next, first, last } : landmark
 }
 
 /** A watch at a version that the server has yet to reach opens, and drops all that comes before it. */
