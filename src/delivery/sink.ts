@@ -1,5 +1,5 @@
 /**
- * THE CONTRACT between the delivery engine and a sink. A sink imports this file and nothing else of the project.
+ * THE CONTRACT between the delivery engine and a sink. Of the project a sink imports this file and src/lib, nothing else.
  * One worker per sink batches, orders, retries and dead-letters; a sink makes one attempt and says what happened.
  */
 import type { Logger } from 'pino'
