@@ -208,6 +208,27 @@ test('F05 Retry-After is the least that is waited', async () => {
   assert.deepEqual(rig.api.asked, ['list', 'list', 'watch 10'])
 })
 
+test('F05 Retry-After: 0 on a list, a watch or in its stream still takes the back-off of the stream', async () => {
+  const now = { retryAfterMs: 0 }
+  await using rig = new Rig([
+    listFails('throttled', now),
+    list(10, []),
+    watchFails('throttled', now),
+    watch([error('throttled', now)]),
+    watch(),
+  ])
+  for (const [wait, calls] of [
+    [1200, 1],
+    [2400, 3],
+    [4800, 4],
+  ] as const) {
+    await rig.full(wait - 1)
+    assert.equal(rig.api.calls.length, calls)
+    await rig.full(1)
+    assert.ok(rig.api.calls.length > calls)
+  }
+})
+
 test('C07 C21 an error 500 in the stream: no second watch but a list, without the object that cannot be read', async () => {
   await using rig = new Rig([list(10, [a3, b4]), watch([error('server')]), list(12, [a3]), watch()])
   await rig.full()

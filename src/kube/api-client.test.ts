@@ -134,6 +134,18 @@ test('C69 there are ten retries at most, each after the delay that was asked for
   for (const [index, time] of times.entries()) assert.ok(time - (times[index - 1] ?? -2000) >= 2000)
 })
 
+test('C69 a retry that the server wants at once comes after an exponential back-off, never in a burst', async () => {
+  const times: number[] = []
+  await using it = await setUp((call) => {
+    times.push(it.clock.monotonic())
+    json(call, {}, 429, { 'retry-after': '0' })
+  })
+  await assert.rejects(settle(it.client.get('/x', signal), it.clock), failed('throttled'))
+  assert.equal(times.length, 11)
+  const waits = times.slice(1).map((time, index) => time - (times[index] ?? 0))
+  for (const [index, wait] of waits.entries()) assert.ok(wait >= Math.min(800 * 2 ** index, 10_000), `${waits}`)
+})
+
 test('C69 a GET is sent again 1 s after its connection broke, also within the answer; a write never', async () => {
   const broken = (call: Call, index: number) => {
     if (index === 0) call.socket.destroy()

@@ -1,6 +1,7 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import packageJson from '../../package.json' with { type: 'json' }
 import { abortable, sleep, withTimeout } from '../lib/abort.ts'
+import { ExponentialBackoff } from '../lib/backoff.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Connection, Connections } from './connections.ts'
 import { KubeError } from './errors.ts'
@@ -47,6 +48,8 @@ const MAX_RETRIES = 10
 /** A longer `Retry-After` is not waited for here but given to the caller, who can show it. */
 const MAX_RETRY_AFTER_MS = 10_000
 const RETRY_AFTER_RESET_MS = 1_000
+/** For `Retry-After: 0`: taken at its word by a whole fleet, it keeps a busy server busy. */
+const AT_ONCE_BACKOFF = { initialMs: 800, maxMs: 10_000 } as const
 /** Longest that credentials may take: they come from files, plugins and identity providers. */
 const CREDENTIALS_MS = 60_000
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -57,7 +60,7 @@ const MAX_REFUSAL_BYTES = 256 * 1024
  * nothing is sent. A 401 is answered once by reading the credentials anew.
  *
  * `request`, `get` and `fetch` try up to 10 times again: after 429 and 5xx with `Retry-After`, and a GET also after a
- * broken connection. `open` never does: a watch has its own back-off. Source: client-go `rest/with_retry.go`.
+ * broken connection. Asked to come again at once, they back off all the same. `open` never tries again: a watch has its own back-off. Source: client-go `rest/with_retry.go`.
  */
 export class ApiClient implements AsyncDisposable {
   readonly clock: Clock
@@ -86,6 +89,7 @@ export class ApiClient implements AsyncDisposable {
 
   /** What `read` makes of the answer. Called again from the start when the connection breaks while it reads. */
   async fetch<R>(request: ApiRequest, read: (response: OpenResponse) => Promise<R>, signal: AbortSignal): Promise<R> {
+    const backoff = new ExponentialBackoff(AT_ONCE_BACKOFF)
     for (let attempt = 0; ; attempt++) {
       try {
         const response = await this.open(request, { idleMs: ANSWER_IDLE_MS }, signal)
@@ -94,7 +98,7 @@ export class ApiClient implements AsyncDisposable {
       } catch (error) {
         const delayMs = attempt < MAX_RETRIES ? retryDelay(error, request) : undefined
         if (delayMs === undefined) throw error
-        await sleep(delayMs, this.clock, signal)
+        await sleep(delayMs || backoff.next(), this.clock, signal)
       }
     }
   }
