@@ -41,6 +41,8 @@ export class Entry {
   failures = 0
   /** How long those and the delays after them took, in ms. */
   spentMs = 0
+  /** How many events the sink had taken when this one first failed. */
+  deliveriesBefore: number | undefined
   /** How often the sink threw something unknown when it was alone in its batch. */
   throws = 0
   /** How often its failure was the first sign that the sink is out of order. */

@@ -75,6 +75,11 @@ export class Health {
     }
   }
 
+  /** There is an event whose fate will tell more than waiting does: a pause is over. It counts as no failure more. */
+  probe(): void {
+    if (this.#state.type === 'paused') this.#probe(this.#state.failures - 1, this.#state.error)
+  }
+
   close(): void {
     this.#set({ type: 'closed' })
     this.#options.onChange({ type: 'closed' })
@@ -82,14 +87,14 @@ export class Health {
 
   #pauseUntil(until: number, failures: number, error: DeliveryError): void {
     const { clock, onChange, guard } = this.#options
-    const timer = clock.after(until - clock.monotonic(), () =>
-      guard(() => {
-        this.#set({ type: 'probing', failures, error })
-        onChange({ type: 'probing', code: error.code, reason: error.message })
-      }),
-    )
+    const timer = clock.after(until - clock.monotonic(), () => guard(() => this.#probe(failures, error)))
     this.#set({ type: 'paused', failures, error, until, timer })
     onChange({ type: 'paused', code: error.code, reason: error.message })
+  }
+
+  #probe(failures: number, error: DeliveryError): void {
+    this.#set({ type: 'probing', failures, error })
+    this.#options.onChange({ type: 'probing', code: error.code, reason: error.message })
   }
 
   #set(state: State): void {

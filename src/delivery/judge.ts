@@ -2,11 +2,23 @@
  * What is to be done about a failed event: the table of errors.ts in action. Changes nothing but counters.
  *
  * A failure that is about one event may still be the sink's: one that stalls, or answers everything alike, fails every
- * event in turn. What tells is whether others get through. So when events of ten different keys have failed in a row,
- * without a delivery in between, the sink is out of order: all wait, one event is tried at a time, and until one is
- * delivered nothing is given up and no budget is spent.
+ * event in turn. What tells is whether others get through. So the sink is out of order when, without a delivery in
+ * between,
+ * - events of ten different keys have failed in a row; or
+ * - at least three attempts have failed, of however few keys, over more than the time of an attempt; or
+ * - an event is to be given up, and nothing at all was delivered since it first failed.
+ * Then all wait, one event is tried at a time, and until one is delivered nothing is given up and no budget is spent.
+ *
+ * One event that the sink can not take, when there is nothing else to deliver, looks the same. It is kept, and the sink
+ * is reported as out of order, until something else gets through: only that proves that the event is at fault. With
+ * nothing else to deliver it harms nobody, and a short outage must not cost the `begin` of a stream, which is one key by
+ * definition. As long as fewer than ten keys have failed, the sink is only suspected: an event that was never sent is
+ * tried at once, and an `end` gives up waiting, so that the next events of the stream get their chance to prove it.
+ * Only a `begin` or `gap` that is refused for ever holds its stream for ever, unless another stream gets through: what
+ * follows is worth nothing without it, and readiness tells.
  */
 import type { Random } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Entry } from './entry.ts'
 import { DeliveryError, type DeliveryErrorCode, deliveryErrors } from './errors.ts'
 import { eventDelay, type RetryOptions } from './retry.ts'
@@ -14,6 +26,8 @@ import type { OutboundEvent } from './sink.ts'
 
 /** Failures of so many keys in a row are the sink's, not the events'. */
 const SUSPICIOUS_KEYS = 10
+/** So many failures in a row are the sink's, if they took longer than an attempt may. */
+const SUSPICIOUS_FAILURES = 3
 /** An event that makes the sink throw something unexpected so often, alone in its batch, is given up. */
 const UNEXPECTED_THROWS = 3
 
@@ -45,62 +59,119 @@ export interface FailedAttempt {
   readonly partial: boolean
 }
 
+export interface JudgeOptions {
+  readonly retry: RetryOptions
+  /** Time limit of an attempt. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly random: Random
+}
+
 export class Judge {
-  readonly #retry: RetryOptions
-  readonly #random: Random
+  readonly #options: JudgeOptions
   /** Whose events have failed for their own sake since the last delivery; at `SUSPICIOUS_KEYS` it grows no more. */
   readonly #failedKeys = new Set<string>()
+  #deliveries = 0
+  /** Failures that may be about one event, since the last delivery. */
+  #row = { failures: 0, since: 0 }
+  #suspects = false
 
-  constructor(retry: RetryOptions, random: Random) {
-    this.#retry = retry
-    this.#random = random
+  constructor(options: JudgeOptions) {
+    this.#options = options
+  }
+
+  /** The sink was paused because of few keys: it may be out of order, or they are at fault. */
+  get suspects(): boolean {
+    return this.#suspects
+  }
+
+  /** Something was delivered after the event failed: the sink is not to blame. */
+  isAtFault({ deliveriesBefore }: Entry): boolean {
+    return deliveriesBefore !== undefined && deliveriesBefore < this.#deliveries
   }
 
   /** The sink takes events. */
   delivered(): void {
+    this.#deliveries++
     this.#failedKeys.clear()
+    this.#row.failures = 0
+    this.#suspects = false
   }
 
   failed(entry: Entry, error: DeliveryError, attempt: FailedAttempt): Judgement {
-    const kind = classOf(error, attempt)
+    const kind = this.#classOf(error, attempt)
     if (kind === 'sink') {
+      this.#suspects = false
       // an event that keeps taking the sink down is the cause, not the victim
-      const suspect = attempt.wasOpen && ++entry.outages > 1
-      return { verdict: suspect ? this.#backOff(entry, error, attempt) : { type: 'hold' }, pause: error }
+      const isSuspect = attempt.wasOpen && ++entry.outages > 1
+      if (!isSuspect) return { verdict: { type: 'hold' }, pause: error }
+      this.#count(entry, attempt)
+      const verdict = this.#backOff(entry, error, attempt)
+      const isProven = verdict.type !== 'give-up' || this.isAtFault(entry)
+      return { verdict: isProven ? verdict : { type: 'hold' }, pause: error }
     }
     const smaller = error.code === 'too-large' ? entry.event.smaller?.() : undefined
     if (smaller) return { verdict: { type: 'degrade', event: smaller } }
-    const outage = attempt.partial ? undefined : this.#suspect(entry, error)
+    if (kind === 'event') this.#count(entry, attempt)
+    const outage = attempt.partial ? undefined : (this.#manyKeys(entry, error) ?? this.#nothingElse(kind, error))
     if (outage) return { verdict: { type: 'hold' }, pause: outage }
-    const hopeless = kind === 'permanent' || (attempt.unexpected && ++entry.throws >= UNEXPECTED_THROWS)
-    const verdict = hopeless ? giveUp(error) : this.#backOff(entry, error, attempt)
-    return error.retryAfterMs === undefined || kind === 'permanent' ? { verdict } : { verdict, pause: error }
+    if (kind === 'permanent') return { verdict: giveUp(error) }
+    const isHopeless = attempt.unexpected && ++entry.throws >= UNEXPECTED_THROWS
+    const verdict = isHopeless ? giveUp(error) : this.#backOff(entry, error, attempt)
+    if (verdict.type === 'give-up' && !this.isAtFault(entry)) {
+      return { verdict: { type: 'hold' }, pause: this.#suspect(error) }
+    }
+    if (error.retryAfterMs === undefined) return { verdict }
+    this.#suspects = false
+    return { verdict, pause: error }
   }
 
-  /** Why the sink is taken to be out of order, if it is. */
-  #suspect(entry: Entry, error: DeliveryError): DeliveryError | undefined {
+  #count(entry: Entry, { partial }: FailedAttempt): void {
+    entry.deliveriesBefore ??= partial ? this.#deliveries - 1 : this.#deliveries
+    if (this.#row.failures === 0) this.#row.since = this.#options.clock.monotonic()
+    this.#row.failures++
+  }
+
+  #manyKeys(entry: Entry, error: DeliveryError): DeliveryError | undefined {
     const keys = this.#failedKeys
     if (keys.size < SUSPICIOUS_KEYS) keys.add(entry.event.key)
     if (keys.size < SUSPICIOUS_KEYS) return undefined
-    const message = `events of ${keys.size} different keys failed in a row, the last one: ${error.message}`
-    return new DeliveryError('unavailable', message, { retryAfterMs: error.retryAfterMs, cause: error })
+    this.#suspects = false
+    return outOfOrder(`events of ${keys.size} different keys failed in a row`, error)
+  }
+
+  #nothingElse(kind: 'event' | 'permanent', error: DeliveryError): DeliveryError | undefined {
+    const { clock, timeoutMs } = this.#options
+    if (kind === 'permanent' || this.#row.failures < SUSPICIOUS_FAILURES) return undefined
+    return clock.monotonic() - this.#row.since > timeoutMs ? this.#suspect(error) : undefined
+  }
+
+  #suspect(error: DeliveryError): DeliveryError {
+    this.#suspects = error.retryAfterMs === undefined // else what the sink asked for is waited in full
+    return outOfOrder('nothing was delivered since the first of several attempts failed', error)
   }
 
   #backOff(entry: Entry, error: DeliveryError, { durationMs }: FailedAttempt): Verdict {
+    const { retry, random } = this.#options
     entry.failures++
     entry.spentMs += durationMs
-    const delayMs = eventDelay(entry.failures, entry.spentMs, this.#retry, this.#random)
+    const delayMs = eventDelay(entry.failures, entry.spentMs, retry, random)
     if (delayMs === undefined) return giveUp(error)
     entry.spentMs += delayMs
     return { type: 'back-off', delayMs }
   }
+
+  /** No answer to a probe says nothing about the event: the sink is still out of order. */
+  #classOf({ code }: DeliveryError, { isProbe }: FailedAttempt): 'event' | 'permanent' | 'sink' {
+    return isProbe && code === 'timeout' && !this.#suspects ? 'sink' : deliveryErrors[code].class
+  }
+}
+
+function outOfOrder(what: string, cause: DeliveryError): DeliveryError {
+  const { retryAfterMs, message } = cause
+  return new DeliveryError('unavailable', `${what}, the last one: ${message}`, { retryAfterMs, cause })
 }
 
 function giveUp({ code, message }: DeliveryError): Verdict {
   return { type: 'give-up', code, reason: message }
-}
-
-/** No answer to a probe says nothing about the event: the sink is still out of order. */
-function classOf({ code }: DeliveryError, { isProbe }: FailedAttempt): 'event' | 'permanent' | 'sink' {
-  return isProbe && code === 'timeout' ? 'sink' : deliveryErrors[code].class
 }

@@ -165,6 +165,11 @@ export class Lanes {
     return lane.shift()
   }
 
+  /** A lane is ready whose first event was never sent; `takeOne` will take it. */
+  hasUnsent(): boolean {
+    return this.#rotateTo((lane) => lane.first?.attempts === 0)
+  }
+
   /** Takes what matches out of these lanes. What is in an attempt stays there: it is not in its lane. */
   extract(lanes: ReadonlySet<Lane>, matches: (entry: Entry) => boolean): Entry[] {
     const taken: Entry[] = []

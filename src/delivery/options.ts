@@ -87,7 +87,7 @@ export const sinkOptionsSchema = {
           format: 'duration',
           default: '1h',
           description:
-            'Time after which an event that fails goes to the dead letters. An outage of the whole sink does not count: it is one also when events of ten different objects fail in a row.',
+            'Time after which an event that fails goes to the dead letters. An outage of the whole sink does not count: it is one also when events of ten different objects fail in a row, or when nothing else is delivered meanwhile.',
         },
       },
     },

@@ -308,3 +308,130 @@ test('the halves of a batch are not sent when the first one finds the sink out o
   await clock.advance(5)
   assert.deepEqual(acks.map(([id]) => id).sort(), ['a1', 'b1', 'c1', 'd1'])
 })
+
+/** An event is given up soon. */
+const few = { timeoutMs: 300, retry: { initialMs: 100, maxMs: 1000, giveUpAfterMs: 5000 } }
+
+for (const [what, error, takesMs] of [
+  ['answers 500', new DeliveryError('failed', 'receiver answered 500'), 0],
+  ['stalls', new DeliveryError('timeout', 'no answer within 300 ms'), 300],
+] as const) {
+  for (const ids of [['begin'], ['a', 'b', 'c']]) {
+    test(`P1 a sink that ${what} is out of order also when only ${ids.length} can tell: nothing is given up`, async () => {
+      const sink = new ScriptedSink()
+      let down = true
+      const { clock, acks, worker, states, offer } = await bench({ sink, options: few })
+      sink.respond = async () => {
+        if (!down) return []
+        if (takesMs > 0) await new Promise<void>((resolve) => clock.after(takesMs, resolve))
+        throw error
+      }
+      for (const id of ids) offer(event(id, id, { kind: id === 'begin' ? 'begin' : 'item' }))
+      offer(event('end', 'end', { kind: 'end' }))
+      await clock.advance(2000)
+      const reason = `nothing was delivered since the first of several attempts failed, the last one: ${error.message}`
+      assert.deepEqual(states[1], { type: 'paused', code: 'unavailable', reason })
+      await clock.advance(600_000)
+      assert.equal(acks.length, 0)
+      assert.notEqual(worker.stats().state, 'open')
+      down = false
+      await clock.advance(3000)
+      assert.deepEqual(acks.map(([id]) => id).sort(), [...ids, 'end'].sort())
+      assert.ok(acks.every(([, { type }]) => type === 'delivered'))
+      assert.equal(worker.stats().state, 'open')
+    })
+  }
+}
+
+/** Fails what `isPoison` for ever. */
+function poisoned(isPoison: (key: string) => boolean): ScriptedSink {
+  const sink = new ScriptedSink()
+  sink.respond = ([first]) => {
+    if (first && isPoison(first.key)) throw new DeliveryError('failed', '500')
+    return []
+  }
+  return sink
+}
+
+test('P2 while a lone event fails for ever, a new one goes out at once, and proves that the sink is in order', async () => {
+  const sink = poisoned((key) => key === 'poison')
+  const { clock, acks, worker, offer } = await bench({ sink })
+  offer(event('p1', 'poison'))
+  await clock.advance(24 * 3_600_000)
+  assert.equal(worker.stats().state, 'paused')
+  assert.equal(acks.length, 0, 'nothing proves that it is the event')
+  offer(event('a1', 'a'))
+  await clock.advance(0)
+  assert.deepEqual(acks, [['a1', delivered]])
+  assert.equal(worker.stats().state, 'open')
+})
+
+test('an event that fails for ever is given up once its budget is spent and something else gets through', async () => {
+  const sink = poisoned((key) => key === 'poison')
+  const { clock, acks, offer } = await bench({ sink, options: few })
+  offer(event('p1', 'poison'))
+  await clock.advance(60_000)
+  assert.equal(acks.length, 0)
+  for (let second = 0; second < 10; second++) {
+    offer(event(`a${second}`, 'a'))
+    await clock.advance(1000)
+  }
+  const { outcome } = acks.map(([id, outcome]) => ({ id, outcome })).find(({ id }) => id === 'p1') ?? {}
+  assert.deepEqual(outcome, { type: 'dead-lettered', code: 'failed', reason: '500' })
+  assert.equal(acks.length, 11)
+})
+
+test('an event whose budget is shorter than three attempts is kept too while nothing was delivered', async () => {
+  const sink = poisoned((key) => key === 'poison')
+  const { clock, acks, offer } = await bench({
+    sink,
+    options: { retry: { initialMs: 500, maxMs: 500, giveUpAfterMs: 0 } },
+  })
+  offer(event('p1', 'poison'))
+  await clock.advance(60_000)
+  assert.equal(acks.length, 0)
+  offer(event('a1', 'a'))
+  await clock.advance(0)
+  assert.deepEqual(
+    acks.map(([id, { type }]) => [id, type]),
+    [
+      ['a1', 'delivered'],
+      ['p1', 'dead-lettered'],
+    ],
+  )
+})
+
+test('what the sink asked for is waited in full, whatever is offered meanwhile', async () => {
+  const sink = new ScriptedSink()
+  sink.respond = () => {
+    throw new DeliveryError('failed', '500', { retryAfterMs: 60_000 })
+  }
+  const { clock, offer } = await bench({ sink, random: () => 0 })
+  offer(event('a1', 'a'))
+  await clock.advance(180_000)
+  const { length } = sink.sent
+  offer(event('b1', 'b'))
+  await clock.advance(59_999)
+  assert.equal(sink.sent.length, length)
+  await clock.advance(1)
+  assert.deepEqual(sink.sent.slice(length), [['b1']])
+})
+
+test('a suspicion does not hold up a stream: its end is aborted in time, and what follows is tried', async () => {
+  const sink = poisoned((key) => key === 'poison')
+  const { clock, acks, worker, offer } = await bench({ sink, options: few })
+  offer(event('p1', 'poison', { kind: 'item' }))
+  await clock.advance(10_000)
+  assert.equal(worker.stats().state, 'paused')
+  const abort = () => event('end', 'end', { kind: 'aborted' })
+  offer(event('end', 'end', { kind: 'end', aborted: abort }), event('c1', 'c'))
+  await clock.advance(300)
+  assert.deepEqual(
+    acks.map(([id, { type }]) => [id, type]),
+    [
+      ['end', 'aborted'],
+      ['c1', 'delivered'],
+    ],
+  )
+  assert.equal(worker.stats().state, 'open')
+})

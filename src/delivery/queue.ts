@@ -22,8 +22,10 @@ const LANE_SHARE = 1 / 4
 export interface QueueParts {
   readonly limits: SinkLimits
   readonly clock: Clock
-  /** Since when the sink is in order, on the clock; undefined while it is not. */
+  /** Since when the sink is in order, as far as is known, on the clock; undefined while it is not. */
   readonly openSince: () => number | undefined
+  /** It failed, and the sink is not to blame. */
+  readonly isAtFault: (entry: Entry) => boolean
   /** There may be something to take that was not there before. */
   readonly onReady: () => void
   /** An event goes out smaller than it was offered. */
@@ -96,6 +98,11 @@ export class Queue {
   /** One event to learn from whether the sink is in order, of another lane than `last` if possible. */
   takeOne(last: Lane | undefined): Entry | undefined {
     return this.#lanes.takeOne(last)
+  }
+
+  /** Whether `takeOne` will take one that was never sent. */
+  hasUnsent(): boolean {
+    return this.#lanes.hasUnsent()
   }
 
   /** The attempt is over, halves included: what is not settled stands at the head of its lane again. */
@@ -214,7 +221,7 @@ export class Queue {
   /** A lane in back-off must not fill the queue that all share: its head is given up. An outage is no reason to. */
   #relieve(lane: Lane): void {
     const head = lane.first
-    if (!head || this.#parts.openSince() === undefined) return
+    if (!head || this.#parts.openSince() === undefined || !this.#parts.isAtFault(head)) return
     const held = this.#fences.heldBy(head)
     const { events, bytes } = this.#options.queue
     const behind = lane.length + held.events - 1

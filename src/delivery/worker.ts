@@ -87,7 +87,8 @@ export class SinkWorker {
     this.#queue = new Queue(options, {
       limits,
       clock,
-      openSince: () => this.#health.openSince,
+      openSince: () => this.#health.openSince ?? (this.#suspects ? 0 : undefined),
+      isAtFault: (entry) => this.#judge.isAtFault(entry),
       onReady: () => this.#schedulePump(),
       onDegraded: () => observer.degraded(),
       onEmpty: () => this.#onDrained?.(),
@@ -104,7 +105,7 @@ export class SinkWorker {
       },
       guard,
     })
-    this.#judge = new Judge(options.retry, random)
+    this.#judge = new Judge({ retry: options.retry, timeoutMs: options.timeoutMs, clock, random })
     this.#connecting = this.#connect(random)
   }
 
@@ -159,8 +160,13 @@ export class SinkWorker {
     }
   }
 
+  get #suspects(): boolean {
+    return this.#judge.suspects
+  }
+
   #nextBatch(): readonly Entry[] {
     if (this.#health.state === 'open') return this.#queue.take()
+    if (this.#health.state === 'paused' && this.#suspects && this.#queue.hasUnsent()) this.#health.probe()
     if (this.#health.state !== 'probing' || this.#probe) return []
     const probe = this.#queue.takeOne(this.#lastProbed)
     if (!probe) return []
