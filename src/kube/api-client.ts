@@ -60,7 +60,8 @@ const MAX_REFUSAL_BYTES = 256 * 1024
  * nothing is sent. A 401 is answered once by reading the credentials anew.
  *
  * `request`, `get` and `fetch` try up to 10 times again: after 429 and 5xx with `Retry-After`, and a GET also after a
- * broken connection. Asked to come again at once, they back off all the same. `open` never tries again: a watch has its own back-off. Source: client-go `rest/with_retry.go`.
+ * broken connection. Asked to come again at once, they back off all the same. `open` never tries again: a watch has its
+ * own back-off. Source: client-go `rest/with_retry.go`, but for the back-off.
  */
 export class ApiClient implements AsyncDisposable {
   readonly clock: Clock
