@@ -7,7 +7,11 @@ const processDefaults = {
   log: { level: 'info' },
   state: { type: 'memory' },
   shutdown: { drain: '20s' },
-  redaction: { key: 'none', paths: [], env: ['PASSWORD', 'SECRET', 'TOKEN', 'KEY'] },
+  redaction: {
+    key: 'none',
+    paths: [],
+    env: ['PASSWORD', 'PASSWD', 'PASSPHRASE', 'PWD', 'SECRET', 'TOKEN', 'KEY', 'CREDENTIAL'],
+  },
   limits: { frameBytes: '4MiB', depth: 512 },
   apiServer: { pageSize: 500, timeoutSeconds: 300 },
 }

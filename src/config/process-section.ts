@@ -40,7 +40,7 @@ const redactionSchema = {
       items: { type: 'string', minLength: 1 },
       description:
         'Values of container environment variables whose name contains one of these words (case is ignored).',
-      default: ['PASSWORD', 'SECRET', 'TOKEN', 'KEY'],
+      default: ['PASSWORD', 'PASSWD', 'PASSPHRASE', 'PWD', 'SECRET', 'TOKEN', 'KEY', 'CREDENTIAL'],
     },
   },
 } as const satisfies JsonSchema
