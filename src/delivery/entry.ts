@@ -51,6 +51,8 @@ export class Entry {
   error: DeliveryError | undefined
   /** How long its lane waits before it is sent again. */
   delayMs: number | undefined
+  /** The end of its snapshot does not wait for another attempt. */
+  givesWay = false
   /** Its stream has offered an event since that makes it void. */
   superseded = false
   settled = false

@@ -220,3 +220,103 @@ test('P7 a fence in back-off that holds up more than a quarter of the queue is g
   assert.deepEqual(run.acks, [['begin', { type: 'dead-lettered', code: 'lane-full', reason }]])
   assert.deepEqual(run.sink.sent.slice(2), [['i1'], ['i2'], ['i3']])
 })
+
+const cause = 'nothing of the stream was delivered for 15000 ms'
+
+test('P6 an item that keeps failing gives way to the end of each snapshot, as nothing else does', async () => {
+  const run = await bench()
+  run.sink.respond = ([first]) => {
+    if (first?.key === 'poison') throw failed
+    return []
+  }
+  const counts: number[] = []
+  for (let n = 1; n <= 5; n++) {
+    const final = () => {
+      counts.push(run.deadLetters.total)
+      return end
+    }
+    run.offer(begin, item('i1'), item('poison'), { ...end, final }, change('c1'))
+    await run.settle()
+    run.offer(event('n1', 'n', { stream: 'nodes' })) // the sink is in order
+    await run.clock.advance(14_999)
+    assert.equal(run.acks.filter(([id]) => id === 'end').length, n - 1)
+    await run.clock.advance(1)
+    assert.deepEqual(run.acks.slice(-3), [
+      ['poison', { type: 'dead-lettered', code: 'failed', reason: '500' }],
+      ['end', delivered],
+      ['c1', delivered],
+    ])
+  }
+  assert.deepEqual(counts, [1, 2, 3, 4, 5], 'it is counted before the end goes')
+  assert.equal(run.deadLetters.list()[0]?.code, 'failed')
+  await run.clock.advance(3_600_000)
+  assert.equal(run.worker.stats().queueEvents, 0)
+})
+
+test('P6 where only the poison is left to prove that the sink is in order, the next snapshot has an end', async () => {
+  const run = await bench()
+  run.sink.respond = ([first]) => {
+    if (first?.key === 'poison') throw failed
+    return []
+  }
+  run.offer(begin, item('poison'), end)
+  await run.clock.advance(15_000)
+  assert.deepEqual(run.acks.at(-1), ['end', { type: 'aborted', cause }])
+  run.offer(begin, item('poison'), end)
+  await run.clock.advance(15_000)
+  const reason = '500'
+  assert.deepEqual(run.acks.slice(2), [
+    ['begin', delivered],
+    ['poison', { type: 'dead-lettered', code: 'failed', reason }],
+    ['poison', { type: 'dead-lettered', code: 'failed', reason }],
+    ['end', delivered],
+  ])
+})
+
+test('P1 P6 a change does not give way to an end, nor do items beside it', async () => {
+  const run = await bench()
+  run.sink.respond = ([first]) => {
+    if (first?.key.startsWith('bad')) throw failed
+    return []
+  }
+  run.offer(begin, item('bad-item'), change('bad-change'), end)
+  await run.settle()
+  run.offer(event('n1', 'n', { stream: 'nodes' }))
+  await run.clock.advance(15_000)
+  assert.deepEqual(run.acks.at(-1), ['end', { type: 'aborted', cause }])
+  assert.equal(run.deadLetters.total, 0)
+})
+
+test('P6 an item whose next attempt is under way gives way when that fails, and not if it succeeds', async () => {
+  for (const succeeds of ['succeeds', 'fails'] as const) {
+    const run = await bench()
+    run.offer(item('i1'), end)
+    await run.settle()
+    run.sink.attempt('i1').throw(failed)
+    run.offer(event('n1', 'n', { stream: 'nodes' }))
+    await run.settle()
+    await answer(run, 'n1')
+    await run.clock.advance(14_999)
+    assert.deepEqual(run.sink.sent, [['i1'], ['n1'], ['i1']])
+    await run.clock.advance(1)
+    assert.equal(run.sink.sent.length, 3)
+    if (succeeds === 'succeeds') run.sink.attempt('i1').answer()
+    else run.sink.attempt('i1').throw(failed)
+    await run.settle()
+    assert.deepEqual(run.sink.sent.slice(3), [['end']])
+    assert.equal(run.deadLetters.total, succeeds === 'succeeds' ? 0 : 1)
+  }
+})
+
+test('P6 an item whose attempt never ends does not give way: end becomes aborted after a second wait', async () => {
+  const run = await bench()
+  run.offer(item('i1'), end)
+  await run.settle()
+  run.sink.attempt('i1').throw(failed)
+  run.offer(event('n1', 'n', { stream: 'nodes' }))
+  await run.settle()
+  await answer(run, 'n1')
+  await run.clock.advance(30_000)
+  assert.deepEqual(run.sink.sent.slice(3), [['aborted']])
+  assert.equal(run.deadLetters.total, 0)
+})

@@ -3,7 +3,8 @@
  *
  *   begin, gap    go at once; what the stream offers later waits until they are settled
  *   end           waits until everything the stream offered before is settled; what comes later waits for it too.
- *                 If nothing of them is settled for the time of an attempt, its `aborted` form goes instead
+ *                 If nothing of them is settled for the time of an attempt, `item`s that keep failing give way to it;
+ *                 if it waits for anything else, its `aborted` form goes instead
  *   gap that      takes the place of everything that was offered before it and has not left; waits for what has left,
  *   supersedes    as `end` does, but as long as it takes. What comes later waits for it
  *   all others    go at once, unless a fence stands before them
@@ -14,7 +15,9 @@
  * (c1 and c2 need not be settled when c3 goes.) An `aborted` is no fence and waits only for the fences before it.
  *
  * Settled is also what went to the dead letters; what is in back-off is not. So an event that keeps failing holds up its
- * stream by at most the time of an attempt per snapshot, and one that fails once or twice voids none.
+ * stream by about the time of an attempt per snapshot, and one that fails once or twice voids none. An `item` gives way
+ * because it comes again with the next snapshot, which would never have an `end` either: a consumer learns of what is
+ * gone, and from the `end` how many are missing. A `change` does not come again.
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Entry } from './entry.ts'
@@ -45,6 +48,11 @@ export interface FencesOptions {
   readonly pass: (entry: Entry) => void
   /** Replaces the event of an `end` by its final form: everything before it is settled. */
   readonly complete: (entry: Entry) => void
+  /**
+   * Gives up those of the stream that the `end` waits for, now or when their attempt is over. Returns false, and does
+   * nothing, if there is any other than an `item` that is at fault, or all were told before.
+   */
+  readonly giveWay: (stream: string) => boolean
   /** Replaces the entry's event by its `aborted` form. Returns false if it has none: then it goes on waiting. */
   readonly abort: (entry: Entry, cause: string) => boolean
   /** Runs what a timer calls, and reports what it throws. */
@@ -172,12 +180,15 @@ export class Fences {
   }
 
   #arm(stream: Stream, delayMs: number): void {
-    const { clock, timeoutMs, openSince, guard } = this.#options
+    const { clock, timeoutMs, openSince, giveWay, guard } = this.#options
     const check = () => {
       const now = clock.monotonic()
       const left = Math.max(stream.progressAt, openSince() ?? now) + timeoutMs - now
-      if (left <= 0 && this.#abort(stream, `nothing of the stream was delivered for ${timeoutMs} ms`)) return
-      this.#arm(stream, left <= 0 ? timeoutMs : left)
+      if (left > 0) return this.#arm(stream, left)
+      const givesWay = stream.fence && giveWay(stream.fence.offered.stream)
+      if (!stream.fenceWaits) return
+      if (!givesWay && this.#abort(stream, `nothing of the stream was delivered for ${timeoutMs} ms`)) return
+      this.#arm(stream, timeoutMs)
     }
     stream.timer = clock.after(delayMs, () => guard(check))
   }

@@ -13,7 +13,7 @@
  * is reported as out of order, until something else gets through: only that proves that the event is at fault. With
  * nothing else to deliver it harms nobody, and a short outage must not cost the `begin` of a stream, which is one key by
  * definition. As long as fewer than ten keys have failed, the sink is only suspected: an event that was never sent is
- * tried at once, and an `end` gives up waiting, so that the next events of the stream get their chance to prove it.
+ * tried at once, and an `end` waits no longer than ever, so that the next events of the stream get their chance to prove it.
  * Only a `begin` or `gap` that is refused for ever holds its stream for ever, unless another stream gets through: what
  * follows is worth nothing without it, and readiness tells.
  */
@@ -85,9 +85,9 @@ export class Judge {
     return this.#suspects
   }
 
-  /** Something was delivered after the event failed: the sink is not to blame. */
+  /** Something was delivered after the event failed, and nothing speaks against the sink since: that is not to blame. */
   isAtFault({ deliveriesBefore }: Entry): boolean {
-    return deliveriesBefore !== undefined && deliveriesBefore < this.#deliveries
+    return !this.#suspects && deliveriesBefore !== undefined && deliveriesBefore < this.#deliveries
   }
 
   /** The sink takes events. */
@@ -156,7 +156,7 @@ export class Judge {
     entry.failures++
     entry.spentMs += durationMs
     const delayMs = eventDelay(entry.failures, entry.spentMs, retry, random)
-    if (delayMs === undefined) return giveUp(error)
+    if (delayMs === undefined || entry.givesWay) return giveUp(error)
     entry.spentMs += delayMs
     return { type: 'back-off', delayMs }
   }

@@ -32,7 +32,7 @@ export const sinkOptionsSchema = {
       format: 'duration',
       default: '15s',
       description:
-        'Time limit of one attempt. The end of a snapshot waits as long for those before it while none of them is settled, retries included; then the snapshot is aborted.',
+        'Time limit of one attempt. The end of a snapshot waits as long for those before it while none of them is settled, retries included; then objects of the snapshot that keep failing go to the dead letters, or it is aborted if it waits for anything else.',
     },
     batch: {
       type: 'object',

@@ -10,6 +10,7 @@ import { Batcher } from './batcher.ts'
 import { Capacity } from './capacity.ts'
 import type { DeadLetterCode } from './dead-letters.ts'
 import { type Ack, Entry, type Outcome } from './entry.ts'
+import type { DeliveryError } from './errors.ts'
 import { Fences } from './fences.ts'
 import { type Lane, Lanes } from './lanes.ts'
 import type { WorkerStats } from './observer.ts'
@@ -65,6 +66,7 @@ export class Queue {
       timeoutMs: options.timeoutMs,
       openSince,
       pass: (entry) => this.#pass(entry),
+      giveWay: (stream) => this.#giveWay(stream),
       complete: (entry) => this.#complete(entry),
       abort: (entry, cause) => this.#abort(entry, cause),
       guard,
@@ -191,6 +193,30 @@ export class Queue {
   #complete(entry: Entry): void {
     const final = entry.event.final?.()
     if (final) this.replace(entry, final)
+  }
+
+  /** See `FencesOptions.giveWay`. An item is at fault, too, if one before it in its lane is. */
+  #giveWay(stream: string): boolean {
+    const { isAtFault, giveUp } = this.#parts
+    const causes = new Map<Lane, DeliveryError>()
+    const blocking: { readonly entry: Entry; readonly lane: Lane; readonly cause: DeliveryError }[] = []
+    for (const entry of this.#unsettled) {
+      const { lane, offered, error } = entry
+      if (!lane || offered.stream !== stream) continue
+      if (error && isAtFault(entry)) causes.set(lane, error)
+      const cause = causes.get(lane)
+      if (offered.kind !== 'item' || !cause) return false
+      blocking.push({ entry, lane, cause })
+    }
+    if (blocking.every(({ entry }) => entry.givesWay)) return false
+    for (const { entry } of blocking) entry.givesWay = true
+    const waiting = blocking.filter(({ lane }) => lane.state === 'waiting')
+    for (const lane of new Set(waiting.map(({ lane }) => lane))) {
+      if (lane.first) this.#endBackOff(lane, lane.first)
+    }
+    this.#lanes.extract(new Set(waiting.map(({ lane }) => lane)), ({ givesWay }) => givesWay)
+    for (const { entry, cause } of waiting) giveUp(entry, cause.code, cause.message)
+    return true
   }
 
   #abort(entry: Entry, cause: string): boolean {
