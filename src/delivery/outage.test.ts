@@ -435,3 +435,22 @@ test('a suspicion does not hold up a stream: its end is aborted in time, and wha
   )
   assert.equal(worker.stats().state, 'open')
 })
+
+test('P1 an item that failed before an outage does not give way during it', async () => {
+  let down = false
+  const sink = poisoned((key) => down || key === 'poison')
+  const { clock, acks, worker, deadLetters, offer } = await bench({ sink, options: few })
+  offer(event('p1', 'poison', { kind: 'item' }))
+  await clock.advance(0)
+  offer(event('a1', 'a'))
+  await clock.advance(0)
+  assert.deepEqual(acks, [['a1', delivered]])
+  down = true
+  await clock.advance(2000)
+  assert.equal(worker.stats().state, 'paused')
+  offer(event('end', 'end', { kind: 'end', aborted: () => event('end', 'end', { kind: 'aborted' }) }))
+  await clock.advance(300)
+  assert.deepEqual(sink.sent.at(-1), ['end'], 'as aborted, and in time')
+  await clock.advance(60_000)
+  assert.equal(deadLetters.total, 0)
+})
