@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
-import { startApiServer } from '../testbed/api-server.ts'
-import { startBridge } from './support/bridge-process.ts'
+import { startApiServer, type TestApiServer } from '../testbed/api-server.ts'
+import { type BridgeProcess, startBridge } from './support/bridge-process.ts'
 import { FaultyReceiver } from './support/faulty-receiver.ts'
 import { compare } from './support/oracle.ts'
 import { operate, prefixes, resources } from './support/random-operations.ts'
@@ -57,28 +57,25 @@ test('SIGTERM under load stops reading, drains, and ends with 0: the receiver ha
   assert.deepEqual(warned, [])
 })
 
-test('a second signal does not wait for a sink that never answers', async () => {
-  await using server = await startApiServer()
-  await using receiver = await FaultyReceiver.start()
+/** A bridge with an event on its way to a sink that never answers. */
+async function startHung(server: TestApiServer, receiver: FaultyReceiver, drain: string): Promise<BridgeProcess> {
   receiver.answer = () => ({ type: 'take', afterMs: 3_600_000 })
-  await using bridge = await startBridge({
+  const bridge = await startBridge({
     kubeconfig: await server.kubeconfig(),
     config: {
       sources: [{ resources: ['namespaces'] }],
-      shutdown: { drain: '10m' },
-      sinks: [
-        {
-          name: 'hung',
-          type: 'webhook',
-          url: receiver.url,
-          insecureHttp: true,
-          timeout: '30m',
-          network: { allow: ['127.0.0.0/8'] },
-        },
-      ],
+      shutdown: { drain },
+      sinks: [webhook('hung', receiver.url, { timeout: '30m' })],
     },
   })
   await eventually(() => receiver.answered.size > 0, { what: 'an event is on its way' })
+  return bridge
+}
+
+test('a second signal does not wait for a sink that never answers', async () => {
+  await using server = await startApiServer()
+  await using receiver = await FaultyReceiver.start()
+  await using bridge = await startHung(server, receiver, '10m')
   process.kill(bridge.pid, 'SIGTERM')
   await bridge.logged('it drains', ({ message }) => message === 'draining')
   process.kill(bridge.pid, 'SIGTERM')
@@ -88,25 +85,7 @@ test('a second signal does not wait for a sink that never answers', async () => 
 test('what a hung sink does not take until the drain deadline is named, and the bridge ends with 0', async () => {
   await using server = await startApiServer()
   await using receiver = await FaultyReceiver.start()
-  receiver.answer = () => ({ type: 'take', afterMs: 3_600_000 })
-  await using bridge = await startBridge({
-    kubeconfig: await server.kubeconfig(),
-    config: {
-      sources: [{ resources: ['namespaces'] }],
-      shutdown: { drain: '1s' },
-      sinks: [
-        {
-          name: 'hung',
-          type: 'webhook',
-          url: receiver.url,
-          insecureHttp: true,
-          timeout: '30m',
-          network: { allow: ['127.0.0.0/8'] },
-        },
-      ],
-    },
-  })
-  await eventually(() => receiver.answered.size > 0, { what: 'an event is on its way' })
+  await using bridge = await startHung(server, receiver, '1s')
   assert.equal(await bridge.end('SIGTERM'), 0)
   const line = (await bridge.log()).find(({ level }) => level === 'warn')
   assert.equal(line?.sink, 'hung')
