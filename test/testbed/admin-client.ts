@@ -125,6 +125,8 @@ export class AdminClient implements AsyncDisposable {
     const response = await request(`${this.#url}${path}`, {
       method,
       dispatcher: this.#agent,
+      // a server that is still starting may hold a request for a minute; it is asked again
+      headersTimeout: 10_000,
       headers: { authorization: `Bearer ${this.#token}`, 'content-type': contentType },
       ...(body && { body: JSON.stringify(body) }),
     }).catch((error: unknown) => {
