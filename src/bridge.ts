@@ -15,7 +15,14 @@ import { loadRedaction } from './bridge/redaction.ts'
 import type { Environment } from './bridge/secret.ts'
 import { type RunningSink, startSinks } from './bridge/sinks.ts'
 import { BridgeStream } from './bridge/stream.ts'
-import { informerOptions, observeChange, observeSnapshot, type Telemetry, tellQueue } from './bridge/telemetry.ts'
+import {
+  informerOptions,
+  observeChange,
+  observeSnapshot,
+  streamFailed,
+  type Telemetry,
+  tellQueue,
+} from './bridge/telemetry.ts'
 import type { BridgeConfig } from './config/bridge-config.ts'
 import type { SinkTypes } from './config/load.ts'
 import type { Outcome } from './delivery/entry.ts'
@@ -225,10 +232,11 @@ export class Bridge {
         views.flatMap((view) => {
           const sink = this.#sinks.find((one) => one.name === view.sink)
           if (!sink) return []
+          const counts = this.#telemetry.metrics.sink(sink.name)
           const settled = (event: OutboundEvent, outcome: Outcome, observedAt: string) => {
             const latencyMs = clock.now().getTime() - Date.parse(observedAt)
             const sent = outcome.type === 'delivered' || outcome.type === 'aborted'
-            if (sent) this.#telemetry.metrics.sink(sink.name).delivered(latencyMs)
+            if (sent) counts.delivered(latencyMs)
             onSettled?.(event, outcome, latencyMs)
           }
           const onSnapshot = (snapshot: Snapshot, snapshotOutcome: SnapshotOutcome) => {
@@ -240,23 +248,10 @@ export class Bridge {
       discover: () => discovery.find(resource),
       informer: (found) => informers.get(name, found, { ...(namespace && { namespace }), ...selectors }),
       onChange: (change) => observeChange(name, change, this.#telemetry),
-      onError: (error) => this.#streamFailed(name, error),
+      onError: (error) => streamFailed(name, error, this.#telemetry.states),
       snapshotId: () => randomBytes(9).toString('base64url'),
       clock,
       random,
-    })
-  }
-
-  #streamFailed(stream: string, error: unknown): void {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
-    const message = error instanceof Error ? error.message : String(error)
-    const about = 'the stream has failed and is tried again'
-    this.#telemetry.states.tell({
-      key: `stream ${stream}`,
-      state: code,
-      level: 'warn',
-      message: about,
-      fields: { error: message },
     })
   }
 

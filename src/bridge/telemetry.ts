@@ -65,13 +65,10 @@ const degradedReasons: Record<UnreadReason, DegradedReason> = {
 
 function informerFault(stream: string, fault: InformerFault, { metrics, logger, states }: Telemetry): void {
   switch (fault.type) {
-    case 'Stream': {
-      const { code, message } = fault.error
-      metrics.stream(stream).failed(code)
-      const about = 'the stream has failed and is tried again'
-      states.tell({ key: `stream ${stream}`, state: code, level: 'warn', message: about, fields: { error: message } })
+    case 'Stream':
+      metrics.stream(stream).failed(fault.error.code)
+      streamFailed(stream, fault.error, states)
       return
-    }
     case 'Object':
       objectFault(stream, fault, { metrics, logger, states })
       return
@@ -93,6 +90,14 @@ function objectFault(stream: string, fault: InformerFault & { type: 'Object' }, 
   const { error } = fault
   const state = error instanceof Error ? error.name : 'failed'
   states.tell({ key: `objects of stream ${stream}`, state, level: 'error', message, fields: { stream, error } })
+}
+
+/** One line when a stream begins to fail, and one when its failure changes. */
+export function streamFailed(stream: string, error: unknown, states: StateLog): void {
+  const state = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
+  const fields = { error: error instanceof Error ? error.message : String(error) }
+  const message = 'the stream has failed and is tried again'
+  states.tell({ key: `stream ${stream}`, state, level: 'warn', message, fields })
 }
 
 /** `onState` is told what readiness is made of. */

@@ -1,5 +1,6 @@
 /** What a schema finds wrong, in words. Values are repeated only where a name from a fixed list or a format is due. */
 
+import { unescapeStep } from '../lib/json-pointer.ts'
 import type { JsonSchema } from '../lib/json-schema.ts'
 import { nearest } from '../lib/nearest.ts'
 import { checkFormat, formats } from './formats.ts'
@@ -213,7 +214,5 @@ function typeOf(value: unknown): string {
 /** A JSON Pointer as names and indices. A name made of digits looks like an index; places are found all the same. */
 function valuePath(pointer: string): ValuePath {
   const steps = pointer === '' ? [] : pointer.slice(1).split('/')
-  return steps
-    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .map((step) => (/^(?:0|[1-9][0-9]*)$/.test(step) ? Number(step) : step))
+  return steps.map(unescapeStep).map((step) => (/^(?:0|[1-9][0-9]*)$/.test(step) ? Number(step) : step))
 }

@@ -6,7 +6,7 @@
 import { createHmac } from 'node:crypto'
 import type { KubeObject, ManagedFieldsEntry, ObjectMeta } from '../kube/object.ts'
 import { takenFrom, withTaken } from '../kube/taken.ts'
-import { isExactNumber } from '../lib/exact-json.ts'
+import { escapeStep, isRecord } from '../lib/json-pointer.ts'
 import { type Path, parsePath } from './path.ts'
 
 export interface RedactionOptions {
@@ -161,11 +161,6 @@ function mapChildren(node: unknown, trail: Trail, map: (value: unknown, name: st
     : node
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value)
-}
-
-/** RFC 6901. */
 function pointerOf(trail: Trail): string {
-  return trail.map((name) => `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+  return trail.map((step) => `/${escapeStep(step)}`).join('')
 }

@@ -1,6 +1,7 @@
 /** What changed between two states of an object, as JSON Pointers (RFC 6901) without values. */
 import type { KubeObject } from '../kube/object.ts'
 import { isExactNumber } from '../lib/exact-json.ts'
+import { escapeStep, isRecord } from '../lib/json-pointer.ts'
 
 /** Above this many pointers, only the members of the top level that differ are named. */
 const MOST = 100
@@ -30,25 +31,17 @@ function compare(before: unknown, after: unknown, pointer: string, found: string
   } else if (isRecord(before) && isRecord(after)) {
     for (const name of Object.keys(after)) {
       const value = own(before, name)
-      if (value !== after[name]) compare(value, after[name], `${pointer}/${escapeToken(name)}`, found)
+      if (value !== after[name]) compare(value, after[name], `${pointer}/${escapeStep(name)}`, found)
     }
     for (const name of Object.keys(before)) {
-      if (own(after, name) === undefined) compare(before[name], undefined, `${pointer}/${escapeToken(name)}`, found)
+      if (own(after, name) === undefined) compare(before[name], undefined, `${pointer}/${escapeStep(name)}`, found)
     }
   } else {
     found.push(pointer)
   }
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value)
-}
-
 /** A member named like something on Object.prototype is not there unless the object itself has it. */
 function own(record: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(record, name) ? record[name] : undefined
-}
-
-function escapeToken(name: string): string {
-  return name.includes('~') || name.includes('/') ? name.replaceAll('~', '~0').replaceAll('/', '~1') : name
 }

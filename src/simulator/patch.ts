@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { unescapeStep } from '../lib/json-pointer.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { badRequest, invalid, type StatusError } from './status.ts'
 
@@ -112,7 +113,7 @@ function jsonPatch(object: JsonObject, patch: unknown): JsonObject {
 
 /** The document hangs under the empty name, so that `''` is a path like any other. */
 function pointer(text: string): readonly string[] {
-  return text.split('/').map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return text.split('/').map(unescapeStep)
 }
 
 function read(document: JsonObject, path: readonly string[]): unknown {
