@@ -215,6 +215,15 @@ test('a snapshot that a sink was not told of is sent again, later and later', as
   assert.deepEqual(await stand.changes(1), snapshot(3))
 })
 
+test('a stream that has ended repeats no snapshot: nothing is left waiting', async () => {
+  const stand = new Stand([list(9, []), watch()])
+  await stand.changes()
+  await stand[Symbol.asyncDispose]()
+  const waiting = stand.rig.clock.pending
+  stand.reconciler.repeat({ id: 'pods/pods:r1', reason: 'startup', mode: 'full', ledger: 'cold' })
+  assert.equal(stand.rig.clock.pending, waiting)
+})
+
 test('P6 I1 for random histories, at every end the digests are those of what a consumer has by then', async () => {
   const step = fc.record({ key: fc.nat(5), type: fc.constantFrom('put', 'put', 'delete', 'snapshot', 'chunk') })
   await fc.assert(

@@ -74,6 +74,7 @@ export class Reconciler<T extends KubeObject = KubeObject> {
   #repeatTimer: Disposable | undefined
   #wake: () => void = () => {}
   readonly #repeat: ExponentialBackoff
+  #ended = false
 
   constructor(options: ReconcilerOptions<T>) {
     this.#options = options
@@ -97,6 +98,8 @@ export class Reconciler<T extends KubeObject = KubeObject> {
    * long each time that it happens again before the next scheduled one, up to an hour or two.
    */
   repeat({ reason, mode }: Snapshot): void {
+    // a sink that drains may tell of it after the stream has ended: a timer would keep the process
+    if (this.#ended) return
     const delayMs = this.#repeat.next()
     this.#repeatTimer?.[Symbol.dispose]()
     this.#repeatTimer = this.#options.clock.after(delayMs, () => this.request(reason, mode))
@@ -117,6 +120,7 @@ export class Reconciler<T extends KubeObject = KubeObject> {
         else if (deltas.length === 0) await this.#idle(signal)
       }
     } finally {
+      this.#ended = true
       this.#timer?.[Symbol.dispose]()
       this.#repeatTimer?.[Symbol.dispose]()
     }
