@@ -273,6 +273,45 @@ test('P6 where only the poison is left to prove that the sink is in order, the n
   ])
 })
 
+test('P6 ten items and more that are never taken, with nothing else, cost the end of one snapshot', async () => {
+  const run = await bench()
+  run.sink.respond = ([first]) => {
+    if (first?.key.startsWith('poison')) throw failed
+    return []
+  }
+  const items = Array.from({ length: 12 }, (_, n) => item(`poison-${n}`))
+  for (let snapshot = 0; snapshot < 2; snapshot++) {
+    run.offer(begin, ...items, end)
+    await run.clock.advance(16_000)
+  }
+  const ends = run.acks.filter(([id]) => id === 'end').map(([, { type }]) => type)
+  assert.deepEqual(ends, ['aborted', 'delivered'])
+})
+
+test('P1 an item that failed in one outage and was delivered then is not given up in the next one', async () => {
+  const run = await bench()
+  let down = true
+  run.sink.respond = () => {
+    if (down) throw failed
+    return []
+  }
+  run.offer(begin)
+  down = false
+  await run.settle()
+  down = true
+  run.offer(item('i1'), end)
+  await run.clock.advance(16_000)
+  down = false
+  await run.clock.advance(600_000)
+  assert.deepEqual(run.acks.at(-1), ['end', { type: 'aborted', cause }])
+  run.offer(begin)
+  await run.settle()
+  down = true
+  run.offer(item('i1'), end)
+  await run.clock.advance(60_000)
+  assert.equal(run.deadLetters.total, 0)
+})
+
 test('P1 P6 a change does not give way to an end, nor do items beside it', async () => {
   const run = await bench()
   run.sink.respond = ([first]) => {

@@ -17,11 +17,16 @@
  * Settled is also what went to the dead letters; what is in back-off is not. So an event that keeps failing holds up its
  * stream by about the time of an attempt per snapshot, and one that fails once or twice voids none. An `item` gives way
  * because it comes again with the next snapshot, which would never have an `end` either: a consumer learns of what is
- * gone, and from the `end` how many are missing. A `change` does not come again.
+ * gone, and from the `end` how many are missing. A `change` does not come again. Whether items are at fault, or the sink,
+ * may be in doubt when the `end` has waited long enough: then it is aborted, once. What failed before that was delivered
+ * gives way to the next `end`, unless it was delivered in between.
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Entry } from './entry.ts'
 import { Fifo } from './fifo.ts'
+
+/** What an `item` must have shown to give way: after an `end` that was aborted, what was known then is enough. */
+export type Proof = 'isAtFault' | 'isPoison'
 
 class Stream {
   /** Passed on and not settled yet. */
@@ -29,6 +34,8 @@ class Stream {
   fence: Entry | undefined
   /** The fence is an `end`, or supersedes, and waits for what is unsettled. */
   fenceWaits = false
+  /** What the items must have shown that the next `end` waits for. */
+  proof: Proof = 'isAtFault'
   /** When something was last settled while the fence waits. */
   progressAt = 0
   /** Runs while the fence waits. */
@@ -52,7 +59,7 @@ export interface FencesOptions {
    * Gives up those of the stream that the `end` waits for, now or when their attempt is over. Returns false, and does
    * nothing, if there is any other than an `item` that is at fault, or all were told before.
    */
-  readonly giveWay: (stream: string) => boolean
+  readonly giveWay: (stream: string, proof: Proof) => boolean
   /** Replaces the entry's event by its `aborted` form. Returns false if it has none: then it goes on waiting. */
   readonly abort: (entry: Entry, cause: string) => boolean
   /** Runs what a timer calls, and reports what it throws. */
@@ -96,6 +103,7 @@ export class Fences {
   settled(entry: Entry): void {
     const stream = this.#of(entry)
     stream.unsettled--
+    if (entry.offered.kind === 'end') stream.proof = entry.abortedBy === undefined ? 'isAtFault' : 'isPoison'
     if (stream.fence === entry) this.#open(stream)
     else if (stream.fenceWaits) {
       stream.progressAt = this.#options.clock.monotonic()
@@ -185,7 +193,7 @@ export class Fences {
       const now = clock.monotonic()
       const left = Math.max(stream.progressAt, openSince() ?? now) + timeoutMs - now
       if (left > 0) return this.#arm(stream, left)
-      const givesWay = stream.fence && giveWay(stream.fence.offered.stream)
+      const givesWay = stream.fence && giveWay(stream.fence.offered.stream, stream.proof)
       if (!stream.fenceWaits) return
       if (!givesWay && this.#abort(stream, `nothing of the stream was delivered for ${timeoutMs} ms`)) return
       this.#arm(stream, timeoutMs)

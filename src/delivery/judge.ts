@@ -13,7 +13,8 @@
  * is reported as out of order, until something else gets through: only that proves that the event is at fault. With
  * nothing else to deliver it harms nobody, and a short outage must not cost the `begin` of a stream, which is one key by
  * definition. As long as fewer than ten keys have failed, the sink is only suspected: an event that was never sent is
- * tried at once, and an `end` waits no longer than ever, so that the next events of the stream get their chance to prove it.
+ * tried at once. And however many failed, an `end` waits no longer than ever: its `aborted` form, and the next events of the
+ * stream, get their chance to prove it. What they prove is remembered by key, because the next snapshot has the same keys.
  * Only a `begin` or `gap` that is refused for ever holds its stream for ever, unless another stream gets through: what
  * follows is worth nothing without it, and readiness tells.
  */
@@ -28,6 +29,8 @@ import type { OutboundEvent } from './sink.ts'
 const SUSPICIOUS_KEYS = 10
 /** So many failures in a row are the sink's, if they took longer than an attempt may. */
 const SUSPICIOUS_FAILURES = 3
+/** So many keys that fail are remembered; the oldest is forgotten first. */
+const REMEMBERED_KEYS = 10_000
 /** An event that makes the sink throw something unexpected so often, alone in its batch, is given up. */
 const UNEXPECTED_THROWS = 3
 
@@ -71,10 +74,13 @@ export class Judge {
   readonly #options: JudgeOptions
   /** Whose events have failed for their own sake since the last delivery; at `SUSPICIOUS_KEYS` it grows no more. */
   readonly #failedKeys = new Set<string>()
+  /** What fails since it was last delivered: by key, how many events the sink had taken when it first failed. */
+  readonly #failing = new Map<string, number>()
   #deliveries = 0
   /** Failures that may be about one event, since the last delivery. */
   #row = { failures: 0, since: 0 }
   #suspects = false
+  #blamesMany = false
 
   constructor(options: JudgeOptions) {
     this.#options = options
@@ -85,23 +91,34 @@ export class Judge {
     return this.#suspects
   }
 
-  /** Something was delivered after the event failed, and nothing speaks against the sink since: that is not to blame. */
-  isAtFault({ deliveriesBefore }: Entry): boolean {
-    return !this.#suspects && deliveriesBefore !== undefined && deliveriesBefore < this.#deliveries
+  /** The sink was paused because events failed, few or many, each for its own sake: it has not said that it is down. */
+  get isUnsure(): boolean {
+    return this.#suspects || this.#blamesMany
   }
 
-  /** The sink takes events. */
-  delivered(): void {
+  /** The event was sent and is `isPoison`, and nothing speaks against the sink since: that is not to blame. */
+  isAtFault(entry: Entry): boolean {
+    return !this.isUnsure && this.isPoison(entry)
+  }
+
+  /** It or others of its key have failed, then something else was delivered, and of its key still nothing. */
+  isPoison({ deliveriesBefore }: Entry): boolean {
+    return deliveriesBefore !== undefined && deliveriesBefore < this.#deliveries
+  }
+
+  /** The sink has taken it. */
+  delivered({ event }: Entry): void {
     this.#deliveries++
+    this.#failing.delete(event.key)
     this.#failedKeys.clear()
     this.#row.failures = 0
-    this.#suspects = false
+    this.#trust()
   }
 
   failed(entry: Entry, error: DeliveryError, attempt: FailedAttempt): Judgement {
     const kind = this.#classOf(error, attempt)
     if (kind === 'sink') {
-      this.#suspects = false
+      this.#trust()
       // an event that keeps taking the sink down is the cause, not the victim
       const isSuspect = attempt.wasOpen && ++entry.outages > 1
       if (!isSuspect) return { verdict: { type: 'hold' }, pause: error }
@@ -114,29 +131,45 @@ export class Judge {
     if (smaller) return { verdict: { type: 'degrade', event: smaller } }
     if (kind === 'event') this.#count(entry, attempt)
     const outage = attempt.partial ? undefined : (this.#manyKeys(entry, error) ?? this.#nothingElse(kind, error))
-    if (outage) return { verdict: { type: 'hold' }, pause: outage }
+    if (outage) return { verdict: entry.givesWay ? giveUp(error) : { type: 'hold' }, pause: outage }
     if (kind === 'permanent') return { verdict: giveUp(error) }
     const isHopeless = attempt.unexpected && ++entry.throws >= UNEXPECTED_THROWS
     const verdict = isHopeless ? giveUp(error) : this.#backOff(entry, error, attempt)
-    if (verdict.type === 'give-up' && !this.isAtFault(entry)) {
+    if (verdict.type === 'give-up' && !entry.givesWay && !this.isAtFault(entry)) {
       return { verdict: { type: 'hold' }, pause: this.#suspect(error) }
     }
     if (error.retryAfterMs === undefined) return { verdict }
-    this.#suspects = false
+    this.#trust()
     return { verdict, pause: error }
   }
 
   #count(entry: Entry, { partial }: FailedAttempt): void {
-    entry.deliveriesBefore ??= partial ? this.#deliveries - 1 : this.#deliveries
+    entry.deliveriesBefore ??= this.#firstFailure(entry.event.key, partial ? this.#deliveries - 1 : this.#deliveries)
     if (this.#row.failures === 0) this.#row.since = this.#options.clock.monotonic()
     this.#row.failures++
   }
 
+  /** What was taken before this key began to fail. */
+  #firstFailure(key: string, deliveries: number): number {
+    const known = this.#failing.get(key)
+    if (known !== undefined) return known
+    if (this.#failing.size >= REMEMBERED_KEYS) {
+      for (const oldest of this.#failing.keys()) {
+        this.#failing.delete(oldest)
+        break
+      }
+    }
+    this.#failing.set(key, deliveries)
+    return deliveries
+  }
+
+  /** One that failed before others were delivered says nothing new. */
   #manyKeys(entry: Entry, error: DeliveryError): DeliveryError | undefined {
     const keys = this.#failedKeys
-    if (keys.size < SUSPICIOUS_KEYS) keys.add(entry.event.key)
+    if (keys.size < SUSPICIOUS_KEYS && !this.isPoison(entry)) keys.add(entry.event.key)
     if (keys.size < SUSPICIOUS_KEYS) return undefined
     this.#suspects = false
+    this.#blamesMany = true
     return outOfOrder(`events of ${keys.size} different keys failed in a row`, error)
   }
 
@@ -147,8 +180,15 @@ export class Judge {
   }
 
   #suspect(error: DeliveryError): DeliveryError {
+    this.#blamesMany = false
     this.#suspects = error.retryAfterMs === undefined // else what the sink asked for is waited in full
     return outOfOrder('nothing was delivered since the first of several attempts failed', error)
+  }
+
+  /** No doubt about the sink any more: it takes events, or has said that it does not. */
+  #trust(): void {
+    this.#suspects = false
+    this.#blamesMany = false
   }
 
   #backOff(entry: Entry, error: DeliveryError, { durationMs }: FailedAttempt): Verdict {

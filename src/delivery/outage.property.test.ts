@@ -81,7 +81,6 @@ test('P6 items that are never taken do not keep a consumer from the end of more 
       for (const [n, type] of ends.entries()) assert.ok(type === 'delivered' || ends[n - 1] !== 'aborted', `${ends}`)
       assert.ok(run.acks.every(([id, { type }]) => id === 'item' || type !== 'dead-lettered'))
     }),
-    // TODO other seeds find histories with two in a row: the rule for items that give way is not there yet
-    { numRuns: 100, seed: 1 },
+    { numRuns: 100 },
   )
 })

@@ -11,7 +11,7 @@ import { Capacity } from './capacity.ts'
 import type { DeadLetterCode } from './dead-letters.ts'
 import { type Ack, Entry, type Outcome } from './entry.ts'
 import type { DeliveryError } from './errors.ts'
-import { Fences } from './fences.ts'
+import { Fences, type Proof } from './fences.ts'
 import { type Lane, Lanes } from './lanes.ts'
 import type { WorkerStats } from './observer.ts'
 import type { WorkerOptions } from './options.ts'
@@ -27,6 +27,8 @@ export interface QueueParts {
   readonly openSince: () => number | undefined
   /** It failed, and the sink is not to blame. */
   readonly isAtFault: (entry: Entry) => boolean
+  /** It failed, and something was delivered since: whatever the sink is to blame for now, it was in order then. */
+  readonly isPoison: (entry: Entry) => boolean
   /** There may be something to take that was not there before. */
   readonly onReady: () => void
   /** An event goes out smaller than it was offered. */
@@ -66,7 +68,7 @@ export class Queue {
       timeoutMs: options.timeoutMs,
       openSince,
       pass: (entry) => this.#pass(entry),
-      giveWay: (stream) => this.#giveWay(stream),
+      giveWay: (stream, proof) => this.#giveWay(stream, proof),
       complete: (entry) => this.#complete(entry),
       abort: (entry, cause) => this.#abort(entry, cause),
       guard,
@@ -196,8 +198,9 @@ export class Queue {
   }
 
   /** See `FencesOptions.giveWay`. An item is at fault, too, if one before it in its lane is. */
-  #giveWay(stream: string): boolean {
-    const { isAtFault, giveUp } = this.#parts
+  #giveWay(stream: string, proof: Proof): boolean {
+    const { giveUp } = this.#parts
+    const isAtFault = this.#parts[proof]
     const causes = new Map<Lane, DeliveryError>()
     const blocking: { readonly entry: Entry; readonly lane: Lane; readonly cause: DeliveryError }[] = []
     for (const entry of this.#unsettled) {

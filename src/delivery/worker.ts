@@ -87,8 +87,9 @@ export class SinkWorker {
     this.#queue = new Queue(options, {
       limits,
       clock,
-      openSince: () => this.#health.openSince ?? (this.#suspects ? 0 : undefined),
+      openSince: () => this.#health.openSince ?? (this.#judge.isUnsure ? 0 : undefined),
       isAtFault: (entry) => this.#judge.isAtFault(entry),
+      isPoison: (entry) => this.#judge.isPoison(entry),
       onReady: () => this.#schedulePump(),
       onDegraded: () => observer.degraded(),
       onEmpty: () => this.#onDrained?.(),
@@ -229,7 +230,7 @@ export class SinkWorker {
 
   #delivered(entry: Entry): void {
     this.#observer.sent('delivered')
-    this.#judge.delivered()
+    this.#judge.delivered(entry)
     const { abortedBy } = entry
     this.#queue.settle(entry, abortedBy === undefined ? { type: 'delivered' } : { type: 'aborted', cause: abortedBy })
   }
