@@ -25,7 +25,7 @@ export interface SinkConfig {
 /** A definition whose schema is not known to the compiler. */
 export type AnySinkDefinition = SinkDefinition<JsonSchema>
 
-/** JSON Schema with OpenAPI's `discriminator`, which ajv follows: only the branch of the entry's type is looked at. */
+/** JSON Schema with OpenAPI's `discriminator`, which tells an editor the branch that the entry's type leads to. */
 export interface ConfigSchema extends JsonSchema {
   readonly discriminator?: { readonly propertyName: string }
 }
@@ -35,7 +35,10 @@ const headSchema = {
   kind: { const: 'Bridge', description: 'One file is one bridge.' },
 } as const satisfies Record<string, JsonSchema>
 
-/** The schema of a file that may use these types of sinks. Every object in it refuses unknown keys. */
+/**
+ * The schema of a file that may use these types of sinks; without any it leaves the entries of `sinks` open. Every object
+ * in it refuses unknown keys.
+ */
 export function configSchema(definitions: readonly AnySinkDefinition[]): ConfigSchema {
   return closed({
     type: 'object',
@@ -79,6 +82,25 @@ export function sinkSchema({ type, schema }: AnySinkDefinition): JsonSchema {
     },
     required: [...sinkOptionsSchema.required, ...(schema.required ?? [])],
   }
+}
+
+/**
+ * Every schema that a configuration with these types of sinks is checked by: the file, the process section, and each
+ * entry of `sinks` by its type, so that a type that nobody names need not be loaded.
+ */
+export function schemasOf(definitions: readonly AnySinkDefinition[]): Schemas {
+  return {
+    file: configSchema([]),
+    process: closed(processSchema),
+    sinks: new Map(definitions.map((definition) => [definition.type, closed(sinkSchema(definition))])),
+  }
+}
+
+export interface Schemas {
+  readonly file: JsonSchema
+  readonly process: JsonSchema
+  /** By type. */
+  readonly sinks: ReadonlyMap<string, JsonSchema>
 }
 
 /** Refuses unknown keys wherever a definition says nothing about them. */

@@ -4,7 +4,7 @@
  */
 import { sinkTypes as builtIn } from '../../sinks/index.ts'
 import { type SinkOptions, sinkOptionsSchema } from '../delivery/options.ts'
-import { type AnySinkDefinition, type BridgeConfig, closed, configSchema, type SinkConfig } from './bridge-config.ts'
+import { type AnySinkDefinition, type BridgeConfig, type Schemas, type SinkConfig, schemasOf } from './bridge-config.ts'
 import { type ConfigDocument, readDocument } from './document.ts'
 import { type Arguments, type Environment, layer, leavesOf, misspelledVariables } from './layers.ts'
 import { ConfigError, type ConfigProblem, formatPath } from './problem.ts'
@@ -48,14 +48,19 @@ export async function loadConfig(
   const document = await readDocument(file)
   const { value } = document
   const definitions = await definitionsOf(value, sinkTypes)
-  const bySchema = [...checkTypes(value, Object.keys(sinkTypes)), ...checkSchema(configSchema(definitions), value)]
+  const schemas = schemasOf(definitions)
+  const bySchema = [
+    ...checkTypes(value, Object.keys(sinkTypes)),
+    ...checkSchema(schemas.file, value),
+    ...checkEntries(value, schemas),
+  ]
   const lists = listsOf(value, bySchema)
   const bySinks = await Promise.all(lists.sinks.map((sink) => checkSink(sink, definitions)))
   const byMeaning = [...checkReferences(lists), ...bySinks.flat()]
 
   const sound = !bySchema.some(({ path }) => String(path[0]) in processSchema.properties)
   const section = Object.entries(value).filter(([name]) => sound && name in processSchema.properties)
-  const layered = layer(closed(processSchema), { file: Object.fromEntries(section), env, args })
+  const layered = layer(schemas.process, { file: Object.fromEntries(section), env, args })
 
   const inFile = [...bySchema, ...byMeaning].map((problem) => placed(problem, document)).sort(byPlace)
   if (inFile.length + layered.problems.length > 0) throw new ConfigError([...inFile, ...layered.problems])
@@ -92,6 +97,15 @@ function checkTypes(value: Raw, known: readonly string[]): readonly SchemaProble
         ? unknownName(`there is no type of sink ${JSON.stringify(type.slice(0, 100))}`, type, known)
         : { message: type === undefined ? 'is missing' : 'is not text', expected: `one of ${known.join(', ')}` }
     return [{ path: ['sinks', index, 'type'], about: 'value', ...words }]
+  })
+}
+
+/** Each entry of `sinks` by its own type's schema. */
+function checkEntries(value: Raw, { sinks }: Schemas): readonly SchemaProblem[] {
+  return entriesOf(value, 'sinks').flatMap(({ index, value: entry }) => {
+    const schema = sinks.get(String(entry.type))
+    const problems = schema ? checkSchema(schema, entry) : []
+    return problems.map((problem) => ({ ...problem, path: ['sinks', index, ...problem.path] }))
   })
 }
 

@@ -1,24 +1,13 @@
-/**
- * ajv, and nothing of it anywhere else. Validators are compiled when they are first needed, which takes code generation.
- */
-import { Ajv, type ErrorObject } from 'ajv'
 import type { JsonSchema } from '../lib/json-schema.ts'
-import type { ConfigSchema } from './bridge-config.ts'
-import { checkFormat, formats } from './formats.ts'
 import { describeErrors, type SchemaProblem } from './schema-problem.ts'
-
-const ajv = new Ajv({ allErrors: true, discriminator: true, strict: true, useDefaults: true, verbose: true })
-for (const name of Object.keys(formats)) ajv.addFormat(name, (text: string) => checkFormat(name, text) === undefined)
-
-export type SchemaError = ErrorObject<string, Record<string, unknown>, unknown>
+import { validatorOf } from './validator.ts'
 
 /** Fills defaults into `value`. Returns everything that is wrong with it, in no order. */
-export function checkSchema(schema: ConfigSchema, value: unknown): readonly SchemaProblem[] {
-  const validate = ajv.compile(schema)
+export function checkSchema(schema: JsonSchema, value: unknown): readonly SchemaProblem[] {
+  const validate = validatorOf(schema)
   zeros(schema, value)
   const written = structuredClone(value)
-  validate(value)
-  return describeErrors(validate.errors ?? [], written)
+  return validate(value) ? [] : describeErrors(validate.errors ?? [], written)
 }
 
 /** `0` needs no unit, so YAML reads it as a number: where a duration or a size is wanted, it becomes text. */

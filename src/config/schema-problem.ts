@@ -5,7 +5,7 @@ import type { JsonSchema } from '../lib/json-schema.ts'
 import { nearest } from '../lib/nearest.ts'
 import { checkFormat, formats } from './formats.ts'
 import type { ValuePath } from './problem.ts'
-import type { SchemaError } from './schema-check.ts'
+import type { SchemaError } from './validator.ts'
 
 export interface SchemaProblem {
   readonly path: ValuePath
@@ -19,15 +19,14 @@ export interface SchemaProblem {
 type Words = Pick<SchemaProblem, 'message' | 'expected' | 'nearest'>
 
 /**
- * Alternatives (`oneOf`) are reported once, as a whole, unless exactly one of them has the value's type. The tag of a
- * discriminated one is not reported: which tags exist, a schema of the loaded types does not know.
+ * Alternatives (`oneOf`) are reported once, as a whole, unless exactly one of them has the value's type.
  * `written` is the value before defaults were filled in: a key that is there already is not what another one meant.
  */
 export function describeErrors(all: readonly SchemaError[], written: unknown): readonly SchemaProblem[] {
   const typed = new Set(all.filter(({ keyword }) => keyword === 'type').map(({ instancePath }) => instancePath))
   // 12.5 where an integer is due is no integer; that it is out of range as well is no news
   const errors = all.slice(0, MAX_ERRORS).filter((error) => error.keyword === 'type' || !isOfValue(error, typed))
-  const choices = errors.filter(({ keyword, parentSchema }) => keyword === 'oneOf' && !isDiscriminated(parentSchema))
+  const choices = errors.filter(({ keyword }) => keyword === 'oneOf')
   const hidden = (error: SchemaError) =>
     choices.some((choice) => {
       const branch = branchOf(choice)
@@ -37,9 +36,7 @@ export function describeErrors(all: readonly SchemaError[], written: unknown): r
         (branch === undefined || !isBelow(error.schemaPath, `${choice.schemaPath}/${branch}`))
       )
     })
-  return errors
-    .filter((error) => error.keyword !== 'discriminator' && !hidden(error))
-    .map((error) => describe(error, written))
+  return errors.filter((error) => !hidden(error)).map((error) => describe(error, written))
 }
 
 /** Nobody reads more, and a file of a megabyte can have a hundred thousand. */
@@ -47,7 +44,6 @@ const MAX_ERRORS = 500
 
 const isOfValue = ({ keyword, instancePath }: SchemaError, typed: ReadonlySet<string>) =>
   (keyword === 'minimum' || keyword === 'maximum') && typed.has(instancePath)
-const isDiscriminated = (schema: unknown) => 'discriminator' in Object(schema)
 const isBelow = (pointer: string, parent: string) => pointer.startsWith(`${parent}/`)
 
 /** Whether an error comes from one of the alternatives, tried on the same value. */
