@@ -1,0 +1,100 @@
+/** The system of a cluster's node: packages of the machine's Debian, unpacked into a folder and not installed. */
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Component } from './component.ts'
+
+const run = promisify(execFile)
+
+const APT = 'apt-get and dpkg, that is Debian 12 or newer, or an Ubuntu like it'
+/** With what they depend on: libraries, down to libc. */
+const PACKAGES = [
+  'containerd',
+  'runc',
+  'containernetworking-plugins',
+  'iptables',
+  'conntrack',
+  'iproute2',
+  'mount',
+  'openssl',
+  'busybox-static',
+]
+const TOLD = ['containerd', 'runc', 'containernetworking-plugins', 'iptables']
+
+/**
+ * A folder to use as a root directory, with containerd, runc, CNI plug-ins, iptables and busybox in it. Neither root nor
+ * a change of the machine is needed to have it.
+ */
+export const nodeSystem: Component = {
+  name: 'node-system',
+  version: release(),
+  file: '.',
+  needs: { 'apt-get': APT, dpkg: APT },
+  async install(folder) {
+    const packages = await withDependencies(PACKAGES)
+    const archives = join(folder, 'archives')
+    await mkdir(archives)
+    await download(archives, packages)
+    // as in Debian's own root: packages still bring files for /lib and for /usr/lib
+    for (const part of ['bin', 'sbin', 'lib', 'lib64']) {
+      await mkdir(join(folder, 'usr', part), { recursive: true })
+      await symlink(`usr/${part}`, join(folder, part))
+    }
+    const files = (await readdir(archives)).filter((name) => name.endsWith('.deb'))
+    for (const file of files) await unpack(join(archives, file), folder)
+    await rm(archives, { recursive: true })
+    // links that the packages' scripts would make
+    for (const name of [
+      'iptables',
+      'iptables-save',
+      'iptables-restore',
+      'ip6tables',
+      'ip6tables-save',
+      'ip6tables-restore',
+    ])
+      await symlink('xtables-nft-multi', join(folder, 'usr/sbin', name))
+    await symlink('busybox', join(folder, 'usr/bin/sh'))
+    const versions = files.map((file) => decodeURIComponent(file).split('_')).sort()
+    const told = versions.filter(([name = '']) => TOLD.includes(name)).map(([name, version]) => `${name} ${version}`)
+    await writeFile(join(folder, 'versions'), `${told.join(', ')}\n`)
+  },
+  async ask(folder) {
+    return (await readFile(join(folder, 'versions'), 'utf8')).trim()
+  },
+}
+
+/** `debian-bookworm`: what is unpacked is the machine's own release. */
+function release(): string {
+  const file = '/etc/os-release'
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
+  const field = (name: string) => new RegExp(`^${name}="?([a-z0-9.-]+)"?$`, 'm').exec(text)?.[1] ?? 'unknown'
+  return `${field('ID')}-${field('VERSION_CODENAME')}`
+}
+
+async function withDependencies(packages: readonly string[]): Promise<readonly string[]> {
+  const without = ['suggests', 'recommends', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+    (kind) => `--no-${kind}`,
+  )
+  const { stdout } = await run('apt-cache', ['depends', '--recurse', ...without, ...packages])
+  // the lines at the margin are packages; those in <> exist by what provides them alone, which is listed too
+  return [...new Set(stdout.split('\n').filter((line) => /^[a-z0-9]/.test(line)))]
+}
+
+/** Machines that are kept small have no lists, and old lists name versions that are gone. */
+async function download(folder: string, packages: readonly string[]): Promise<void> {
+  const options = { cwd: folder, maxBuffer: 16 * 1024 * 1024 }
+  try {
+    await run('apt-get', ['download', ...packages], options)
+  } catch {
+    await run('apt-get', ['update'])
+    await run('apt-get', ['download', ...packages], options)
+  }
+}
+
+/** Through a tar stream, which leaves a link to a folder a link. */
+async function unpack(archive: string, folder: string): Promise<void> {
+  const pipe = 'set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar -x --keep-directory-symlink --no-same-owner -C "$2"'
+  await run('bash', ['-c', pipe, 'unpack', archive, folder])
+}
