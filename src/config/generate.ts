@@ -79,16 +79,17 @@ function document(definitions: readonly AnySinkDefinition[]): string {
     keyTable(routeSchema),
     '## sinks[]',
     keyTable(sinkOptionsSchema),
-    ...definitions.flatMap((definition) => [
-      `### type: ${definition.type}`,
-      keyTable(definition.schema),
-      byType(definition),
-    ]),
+    'Each type has a page of its own that says what it guarantees: ' +
+      `${definitions.map(({ type }) => `[${type}](sinks/${type}.md)`).join(', ')}.`,
+    ...definitions.flatMap((definition) => [`### type: ${definition.type}`, optionsOf(definition)]),
   ]
   return `${sections.join('\n\n')}\n`
 }
 
-/** The defaults that depend on the type. */
+/** The keys of a sink type, and the defaults that depend on it. */
+export function optionsOf(definition: AnySinkDefinition): string {
+  return `${keyTable(definition.schema)}\n\n${byType(definition)}`
+}
 function byType({ schema, limits }: AnySinkDefinition): string {
   const own: Readonly<Record<string, unknown>> = {}
   checkSchema(closed({ type: 'object', ...schema }), own) // fills in the defaults; what is required has no say here
