@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import type { Component } from './component.ts'
 import { GO, go } from './go.ts'
 import { kubeApiserver, kubernetesNode } from './kubernetes-components.ts'
+import { moto } from './moto.ts'
 import { nodeSystem } from './node-components.ts'
 
 const run = promisify(execFile)
@@ -61,4 +62,11 @@ export const cloudeventsPython: Component = {
   },
 }
 
-export const components: readonly Component[] = [etcd, kubeApiserver, kubernetesNode, nodeSystem, cloudeventsPython]
+export const components: readonly Component[] = [
+  etcd,
+  kubeApiserver,
+  kubernetesNode,
+  nodeSystem,
+  cloudeventsPython,
+  moto,
+]
