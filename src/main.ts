@@ -15,6 +15,7 @@ process.stderr.on('error', () => {})
 const { main } = await import('./cli/index.ts')
 process.exitCode = await main({
   args: process.argv.slice(2),
+  node: process.versions.node,
   env: process.env,
   stdout: process.stdout,
   stderr: process.stderr,

@@ -54,8 +54,11 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
 
   program
     .command('version')
-    .description('Print the version.')
-    .action(() => void edge.stdout.write(`${packageJson.version}\n`))
+    .description('Print the version, and that of Node.')
+    .action(async () => {
+      const { version } = await import('./version.ts')
+      exitCode = version(edge)
+    })
 
   try {
     await program.parseAsync(edge.args, { from: 'user' })

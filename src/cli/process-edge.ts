@@ -2,6 +2,8 @@
 export interface ProcessEdge {
   /** Without node and script. */
   readonly args: readonly string[]
+  /** Version of Node: `24.21.0`. */
+  readonly node: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream

@@ -83,3 +83,8 @@ export function checkFormat(name: string, text: string): string | undefined {
     throw error
   }
 }
+
+/** Whether a text is of the format, by the format's name. */
+export const formatTests: Readonly<Record<string, (text: string) => boolean>> = Object.fromEntries(
+  Object.keys(formats).map((name) => [name, (text: string) => checkFormat(name, text) === undefined]),
+)

@@ -7,7 +7,7 @@ import { hash } from 'node:crypto'
 import { Ajv, type ErrorObject, type Options } from 'ajv'
 import type { JsonSchema } from '../lib/json-schema.ts'
 import { compiledAhead } from './compiled-ahead.ts'
-import { checkFormat, formats } from './formats.ts'
+import { formatTests } from './formats.ts'
 
 /** Whether the value is valid; fills in defaults. If not, `errors` says why until the next call. */
 export interface Validator {
@@ -19,12 +19,7 @@ export type SchemaError = ErrorObject<string, Record<string, unknown>, unknown>
 
 export const ajvOptions = { allErrors: true, strict: true, useDefaults: true, verbose: true } as const satisfies Options
 
-/** What `format` means to a validator, by name. */
-export const ajvFormats: Readonly<Record<string, (text: string) => boolean>> = Object.fromEntries(
-  Object.keys(formats).map((name) => [name, (text: string) => checkFormat(name, text) === undefined]),
-)
-
-const ajv = new Ajv({ ...ajvOptions, formats: ajvFormats })
+const ajv = new Ajv({ ...ajvOptions, formats: formatTests })
 
 export function validatorOf(schema: JsonSchema): Validator {
   return compiledAhead[digestOf(schema)] ?? ajv.compile(schema)

@@ -1,0 +1,85 @@
+/**
+ * `node scripts/bundle.ts FOLDER`: the program as the image holds it, without node_modules. What a configuration does not
+ * use (kafkajs, the AWS SDK) is in files that are not loaded then. The same sources give the same bytes.
+ */
+import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { Ajv } from 'ajv'
+import { _ } from 'ajv/dist/compile/codegen/index.js'
+import standalone from 'ajv/dist/standalone/index.js'
+import { build, type Plugin } from 'esbuild'
+import { sinkTypes } from '../sinks/index.ts'
+import { schemasOf } from '../src/config/bridge-config.ts'
+import { formatTests } from '../src/config/formats.ts'
+import { ajvOptions, digestOf } from '../src/config/validator.ts'
+
+const root = resolve(import.meta.dirname, '..')
+
+/** Files that the program reads beside itself. */
+const files = ['src/cli/demo.yaml']
+
+/** Where the Dockerfile puts the bundle, and where its base image has Node. */
+const installed = { folder: '/opt/deltawire', node: '/nodejs/bin/node' } as const
+
+/**
+ * For `kubectl exec POD -- deltawire ...` in an image without a shell. A `#!` line takes one flag; the process that the
+ * image starts has them all.
+ */
+const launcher = `#!${installed.node} --disallow-code-generation-from-strings
+import '${installed.folder}/main.mjs'
+`
+
+/** Fills src/config/compiled-ahead.ts. A schema that is forgotten here cannot be checked in the image, which says so. */
+const compiledAhead: Plugin = {
+  name: 'compiled-ahead',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/src\/config\/compiled-ahead\.ts$/ }, async () => ({
+      contents: await validators(),
+      loader: 'js',
+      resolveDir: join(root, 'src/config'),
+    }))
+  },
+}
+
+async function validators(): Promise<string> {
+  const modules = await Promise.all(Object.values(sinkTypes).map((load) => load()))
+  const { file, process, sinks } = schemasOf(modules.map(({ sink }) => sink))
+  const ajv = new Ajv({
+    ...ajvOptions,
+    formats: formatTests,
+    code: { source: true, esm: true, formats: _`formatTests` },
+  })
+  const named = [file, process, ...sinks.values()].map((schema, index) => {
+    ajv.addSchema(schema, String(index))
+    return { name: `validate${index}`, key: String(index), digest: digestOf(schema) }
+  })
+  return [
+    "import { formatTests } from './formats.ts'",
+    standalone.default(ajv, Object.fromEntries(named.map(({ name, key }) => [name, key]))),
+    `export const compiledAhead = { ${named.map(({ name, digest }) => `'${digest}': ${name}`).join(', ')} }`,
+  ].join('\n')
+}
+
+const [folder] = process.argv.slice(2)
+if (folder === undefined) {
+  console.error('usage: node scripts/bundle.ts FOLDER')
+  process.exit(2)
+}
+await mkdir(folder, { recursive: true })
+await build({
+  absWorkingDir: root,
+  entryPoints: { main: 'src/main.ts' },
+  outdir: resolve(folder),
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  splitting: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  // CommonJS packages ask for Node's own modules with it
+  banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+  plugins: [compiledAhead],
+})
+for (const file of files) await copyFile(join(root, file), join(folder, basename(file)))
+await writeFile(join(folder, 'deltawire'), launcher)
+await chmod(join(folder, 'deltawire'), 0o755)
