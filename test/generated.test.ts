@@ -12,8 +12,8 @@ for (const { path, content } of files) {
     assert.ok(present === content, `${path} is stale or missing: run \`npm run generate\` and commit the result`)
   })
 
-  test(`${path} says in its first lines where it comes from`, () => {
-    assert.match(content.split('\n').slice(0, 2).join('\n'), /Generated from \S+ by `npm run generate`/)
+  test(`${path} says where it, or a part of it, comes from`, () => {
+    assert.match(content, /Generated from \S+ by `npm run generate`/)
   })
 }
 
