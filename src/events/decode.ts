@@ -43,6 +43,31 @@ export function decodeHttpBinary(
 }
 
 /**
+ * The inverse of `kafkaBinary` and of `kafkaStructured`: the header `content-type` tells which. `message` as a Kafka client
+ * for Node gives it; headers that are neither `ce_…` nor `content-type` are left out. A value of null is no data.
+ */
+export function decodeKafka(message: KafkaMessage): Decoded {
+  const { headers = {}, value } = message
+  const attributes: Record<string, string | boolean> = {}
+  for (const [header, bytes] of Object.entries(headers)) {
+    const name = header === 'content-type' ? 'datacontenttype' : header.startsWith('ce_') ? header.slice(3) : undefined
+    if (name === undefined || bytes === undefined) continue
+    if (typeof bytes !== 'string' && !Buffer.isBuffer(bytes)) throw invalid(`the header ${header} came more than once`)
+    const text = bytes.toString()
+    if (name === 'datacontenttype' && text.startsWith('application/cloudevents+json'))
+      return decodeStructured(value?.toString() ?? '')
+    attributes[name] = BOOLEANS.has(name) ? booleanOf(name, text) : text
+  }
+  return { attributes: checked(attributes), ...(value !== null && { data: parsed(value.toString()) }) }
+}
+
+/** What `decodeKafka` reads of a message. */
+export interface KafkaMessage {
+  readonly headers?: { readonly [name: string]: Buffer | string | readonly (Buffer | string)[] | undefined } | undefined
+  readonly value: Buffer | string | null
+}
+
+/**
  * The text of one `ce-` header: unquoted, then exactly one round of percent-decoding. Takes lower-case hex, needless
  * escapes and, as older senders wrote it, spaces. Refuses a broken escape, bytes that are no UTF-8 (`%C0%A0`) and
  * characters outside U+0020-7E. Source: CloudEvents 1.0.2 HTTP Protocol Binding, 3.1.3.2.
