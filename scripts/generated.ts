@@ -1,12 +1,14 @@
 /** Every generated file of the repository, as it should be. A new generator is one more entry of the list. */
 import { configurationFiles } from '../src/config/generate.ts'
 import { eventsReference, type GeneratedFile } from '../src/events/reference.ts'
+import { chartFiles } from './chart/generate.ts'
 import { sinkPages } from './sink-pages.ts'
 
 const generators: readonly (() => Promise<readonly GeneratedFile[]>)[] = [
   eventsReference,
   configurationFiles,
   sinkPages,
+  chartFiles,
 ]
 
 /** Reads definitions and writes nothing. */

@@ -1,12 +1,14 @@
 /** The command line: one program, one file per command. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { processArguments } from '../config/load.ts'
 import { ConfigError, formatConfigError } from '../config/problem.ts'
 import { KubeConfigError } from '../kube/kube-config.ts'
+import { systemClock } from '../lib/clock.ts'
 import { parseDuration } from '../lib/units.ts'
 import { ExitCode } from './exit-code.ts'
 import type { ProcessEdge } from './process-edge.ts'
+import { type RbacOptions, type RbacOutput, rbacOutputs } from './rbac.ts'
 import type { RunOptions } from './run.ts'
 
 /** Runs one command. Never rejects for what a user can mend: that is told on standard error. */
@@ -52,6 +54,34 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
       exitCode = await command.validate({ file: config, args: processArgs(options), env, stdout, stderr })
     })
 
+  const rbac = program.command('rbac')
+  processOptions(rbac)
+    .description('Print the rights that a configuration needs in the cluster, as roles and their bindings.')
+    .requiredOption('--config <file>', 'configuration, see docs/configuration.md')
+    .option('--name <name>', 'name of the roles, and of the service account that they are bound to', 'deltawire')
+    .option('--namespace <name>', 'namespace that Deltawire runs in', 'deltawire')
+    .addOption(
+      new Option('--output <what>', 'manifests for kubectl, or values for the Helm chart with existingConfigMap')
+        .choices(rbacOutputs)
+        .default('manifests' satisfies RbacOutput),
+    )
+    .action(async ({ config, name, namespace, output, ...options }: RbacFlags) => {
+      const command = await import('./rbac.ts')
+      const { env, stdout, stderr } = edge
+      const args = processArgs(options)
+      exitCode = await command.rbac({ file: config, name, namespace, output, args, env, stdout, stderr })
+    })
+
+  program
+    .command('status')
+    .description('Ask a running bridge whether it is ready, and what it waits for.')
+    .option('--url <url>', 'where its probes are served, see http.listen', 'http://127.0.0.1:8080')
+    .option('--wait <duration>', 'wait so long for it to become ready, for example 60s', duration)
+    .action(async ({ url, wait = 0 }: { readonly url: string; readonly wait?: number }) => {
+      const command = await import('./status.ts')
+      exitCode = await command.status({ ...edge, url, waitMs: wait, clock: systemClock })
+    })
+
   program
     .command('version')
     .description('Print the version, and that of Node.')
@@ -79,6 +109,7 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
 }
 
 type Flags = Readonly<Record<string, unknown>>
+type RbacFlags = Pick<RbacOptions, 'name' | 'namespace' | 'output'> & { readonly config: string } & Flags
 
 /** Every value of the process section can be given on the command line: `--log.level debug`. */
 function processOptions(command: Command): Command {

@@ -59,9 +59,14 @@ export function mayBeSame(a: ResourceName, b: ResourceName): boolean {
   return one === undefined || other === undefined || one === other
 }
 
-/** Discovery takes the core group first. The Events of `events.k8s.io` are those of the core group. */
-function groupOf({ resource, group }: ResourceName): string | undefined {
-  if (resource === 'events' && group === 'events.k8s.io') return ''
+/** The Events of `events.k8s.io` are those of the core group. */
+function groupOf(name: ResourceName): string | undefined {
+  if (name.resource === 'events' && name.group === 'events.k8s.io') return ''
+  return apiGroupOf(name)
+}
+
+/** The API group that is asked for it. Undefined: only a server knows. Discovery takes the core group first. */
+export function apiGroupOf({ resource, group }: ResourceName): string | undefined {
   return group ?? (CORE.has(resource) ? '' : undefined)
 }
 
