@@ -78,6 +78,13 @@ export interface Rule {
 
 export const REGION = 'eu-west-1'
 
+/** Credentials for what is not AWS, where its SDK looks first, and nowhere else. */
+export const awsEnvironment = {
+  AWS_ACCESS_KEY_ID: 'AKIATEST',
+  AWS_SECRET_ACCESS_KEY: 'test',
+  AWS_EC2_METADATA_DISABLED: 'true',
+} as const
+
 /** EventBridge and SQS on loopback. Every instance begins empty. */
 export async function startMoto(): Promise<Moto> {
   const PYTHONPATH = await use(moto)
