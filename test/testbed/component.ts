@@ -31,10 +31,14 @@ export interface Component {
   ask(file: string): Promise<string>
 }
 
+/** `~/.cache/deltawire` */
+export function cacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'deltawire')
+}
+
 /** Where it is installed: `~/.cache/deltawire/etcd-3.6.16`. */
 function folderOf({ name, version }: Component): string {
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  return join(cache, 'deltawire', `${name}-${version}`)
+  return join(cacheFolder(), `${name}-${version}`)
 }
 
 /** The file to run or import, whether it is there or not. */

@@ -45,17 +45,7 @@ export const nodeSystem: Component = {
     const files = (await readdir(archives)).filter((name) => name.endsWith('.deb'))
     for (const file of files) await unpack(join(archives, file), folder)
     await rm(archives, { recursive: true })
-    // links that the packages' scripts would make
-    for (const name of [
-      'iptables',
-      'iptables-save',
-      'iptables-restore',
-      'ip6tables',
-      'ip6tables-save',
-      'ip6tables-restore',
-    ])
-      await symlink('xtables-nft-multi', join(folder, 'usr/sbin', name))
-    await symlink('busybox', join(folder, 'usr/bin/sh'))
+    await link(folder)
     const versions = files.map((file) => decodeURIComponent(file).split('_')).sort()
     const told = versions.filter(([name = '']) => TOLD.includes(name)).map(([name, version]) => `${name} ${version}`)
     await writeFile(join(folder, 'versions'), `${told.join(', ')}\n`)
@@ -90,6 +80,19 @@ async function download(folder: string, packages: readonly string[]): Promise<vo
   } catch {
     await run('apt-get', ['update'])
     await run('apt-get', ['download', ...packages], options)
+  }
+}
+
+/** Links that the packages' own scripts would make, and busybox for the usual small programs. */
+async function link(folder: string): Promise<void> {
+  for (const name of ['iptables', 'ip6tables']) {
+    for (const suffix of ['', '-save', '-restore'])
+      await symlink('xtables-nft-multi', join(folder, 'usr/sbin', `${name}${suffix}`))
+  }
+  const { stdout } = await run(join(folder, 'usr/bin/busybox'), ['--list'])
+  const there = new Set([...(await readdir(join(folder, 'usr/bin'))), ...(await readdir(join(folder, 'usr/sbin')))])
+  for (const name of stdout.trim().split('\n')) {
+    if (!there.has(name)) await symlink('busybox', join(folder, 'usr/bin', name))
   }
 }
 
