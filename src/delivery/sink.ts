@@ -8,6 +8,11 @@ import type { Clock } from '../lib/clock.ts'
 export {
   type CloudEventAttributes,
   httpBinary,
+  type KafkaRecord,
+  kafkaBinary,
+  kafkaBinarySize,
+  kafkaStructured,
+  kafkaStructuredSize,
   structured,
   structuredContentType,
   structuredSize,

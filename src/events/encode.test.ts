@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CloudEvent, HTTP } from 'cloudevents'
+import { CloudEvent, HTTP, Kafka } from 'cloudevents'
 import fc from 'fast-check'
 import { cleanText } from '../lib/clean-text.ts'
 import { assertValidAttributes } from './attributes.ts'
@@ -11,6 +11,11 @@ import {
   type CloudEventAttributes,
   encodeHeaderValue,
   httpBinary,
+  type KafkaRecord,
+  kafkaBinary,
+  kafkaBinarySize,
+  kafkaStructured,
+  kafkaStructuredSize,
   structured,
   structuredContentType,
   structuredSize,
@@ -205,6 +210,78 @@ test('what the CloudEvents SDK writes in both modes is read as the same event', 
   })
 })
 
+for (const [text] of vectors) {
+  test(`as a Kafka header ${JSON.stringify(text)} is its UTF-8 bytes, without escapes`, () => {
+    const { headers } = kafkaBinary({ ...plain, subject: text }, '{}')
+    assert.deepEqual(headers.ce_subject, Buffer.from(text, 'utf8'))
+  })
+}
+
+test('a Kafka record in binary mode has a header for each attribute that there is, and the data as its value', () => {
+  const attributes = { ...plain, collapsed: true, snapshotid: undefined }
+  const { headers, value } = kafkaBinary(attributes, '{"object":{}}')
+  assert.deepEqual(texts(headers), {
+    ce_specversion: '1.0',
+    ce_id: '9a2c:4711',
+    ce_source: 'kubernetes://prod-eu/api/v1/pods',
+    ce_type: 'io.deltawire.object.updated.v1',
+    'content-type': 'application/json',
+    ce_dataschema: 'urn:deltawire:schema:object:v1',
+    ce_time: '2026-01-01T00:00:00.123Z',
+    ce_subject: 'shop/web',
+    ce_collapsed: 'true',
+  })
+  assert.equal(value, '{"object":{}}')
+})
+
+test('a Kafka record in binary mode without data has no value, which data null is not', () => {
+  assert.equal(kafkaBinary(plain, undefined).value, null)
+  assert.equal(kafkaBinary(plain, 'null').value, 'null')
+})
+
+test('a Kafka record in structured mode is the whole event, and never without a value', () => {
+  const { headers, value } = kafkaStructured(plain, undefined)
+  assert.deepEqual(texts(headers), { 'content-type': 'application/cloudevents+json; charset=UTF-8' })
+  assert.equal(value, structured(plain, undefined))
+})
+
+test('a Kafka header holds no character that an attribute may not', () => {
+  const attributes = { ...plain, subject: 'a\u0000b\uD800' }
+  assert.equal(texts(kafkaBinary(attributes, '1').headers).ce_subject, 'a\uFFFDb\uFFFD')
+})
+
+test('a Kafka record is never larger than its size says, and at most 30 bytes smaller', () => {
+  const body = fc.option(fc.json(), { nil: undefined })
+  fc.assert(
+    fc.property(text, text, fc.boolean(), body, (key, subject, collapsed, data) => {
+      const attributes = { ...plain, subject, collapsed, snapshotid: undefined }
+      const dataBytes = data === undefined ? undefined : Buffer.byteLength(data)
+      for (const [size, record] of [
+        [kafkaBinarySize(attributes, key, dataBytes), kafkaBinary(attributes, data)],
+        [kafkaStructuredSize(attributes, key, dataBytes), kafkaStructured(attributes, data)],
+      ] as const) {
+        const smallest = recordBytes(key, record, 0)
+        assert.ok(size >= recordBytes(key, record, 2 ** 20) && size <= smallest + 30, `${size} for ${smallest}`)
+      }
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+test('the CloudEvents SDK reads the same event from both modes of Kafka (ASCII, times in milliseconds)', () => {
+  fc.assert(
+    fc.property(ascii, ascii, fc.object(), (id, key, value) => {
+      const attributes = { ...plain, id, partitionkey: key }
+      const data = JSON.stringify(value)
+      const expected = { ...attributes, data: JSON.parse(data) }
+      for (const record of [kafkaBinary(attributes, data), kafkaStructured(attributes, data)]) {
+        const message = { key, headers: texts(record.headers), value: record.value, body: record.value }
+        assert.deepEqual(read(Kafka.toEvent(message)), expected)
+      }
+    }),
+  )
+})
+
 test('the example of the JSON format is read: null is unset, an Integer becomes its text', () => {
   const example = `{
     "specversion" : "1.0", "type" : "com.example.someevent", "source" : "/mycontext", "subject": null,
@@ -271,6 +348,26 @@ test('attributes that a strict receiver could refuse are all named at once', () 
 function read(event: unknown): Record<string, unknown> {
   assert.ok(event instanceof CloudEvent)
   return JSON.parse(JSON.stringify(event))
+}
+
+function texts(headers: KafkaRecord['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.toString('utf8')]))
+}
+
+/** The bytes of a record at a place of its batch, counted by the format of the protocol. */
+function recordBytes(key: string, { headers, value }: KafkaRecord, offset: number): number {
+  const counted = (bytes: number) => varint(bytes) + bytes
+  let bytes = 1 + varint(offset) + varint(offset) + counted(Buffer.byteLength(key))
+  bytes += value === null ? 1 : counted(Buffer.byteLength(value))
+  bytes += varint(Object.keys(headers).length)
+  for (const [name, header] of Object.entries(headers)) bytes += counted(name.length) + counted(header.length)
+  return varint(bytes) + bytes
+}
+
+function varint(value: number): number {
+  let bytes = 1
+  for (let zigzag = value * 2; zigzag >= 128; zigzag = Math.floor(zigzag / 128)) bytes++
+  return bytes
 }
 
 function lowerCase(headers: Record<string, unknown>): Record<string, string> {
