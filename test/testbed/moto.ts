@@ -85,15 +85,15 @@ export const awsEnvironment = {
   AWS_EC2_METADATA_DISABLED: 'true',
 } as const
 
-/** EventBridge and SQS on loopback. Every instance begins empty. */
-export async function startMoto(): Promise<Moto> {
+/** EventBridge and SQS. Every instance begins empty. `host`: the address that it listens on. */
+export async function startMoto({ host = '127.0.0.1' } = {}): Promise<Moto> {
   const PYTHONPATH = await use(moto)
   const workspace = await Workspace.create('moto')
   try {
     const [port = 0] = await freePorts(1)
-    const args = ['-m', 'moto.server', '-H', '127.0.0.1', '-p', `${port}`]
+    const args = ['-m', 'moto.server', '-H', host, '-p', `${port}`]
     const program = workspace.start('moto', 'python3', args, { PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1' })
-    const server = new Moto(workspace, `http://127.0.0.1:${port}`)
+    const server = new Moto(workspace, `http://${host}:${port}`)
     await whileRunning(program, 'moto answers', async () => await server.isUp())
     return server
   } catch (error) {

@@ -1,6 +1,6 @@
 """An HTTP receiver that decodes every request with the CloudEvents SDK for Python and appends one JSON line for each to a file.
 
-Argument: the file. Its first line is {"port": N}. Then, in the order of arrival,
+Arguments: the file, the address to listen on. The first line of the file is {"port": N}. Then, in the order of arrival,
 {"event": {attributes..., "data": ...}, "mode": "structured" | "binary"}, answered by 204 once the line is written, or
 {"failure": "...", "headers": {...}}, answered by 400.
 
@@ -74,6 +74,6 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
-server = Server(("127.0.0.1", 0), Receiver)
+server = Server((sys.argv[2], 0), Receiver)
 say({"port": server.server_address[1]})
 server.serve_forever()

@@ -21,15 +21,18 @@ interface Line {
   readonly failure?: string
 }
 
-/** An HTTP endpoint, in a process of its own, that decodes with the CloudEvents SDK for Python and takes everything. */
-export async function startReceiver(): Promise<Receiver> {
+/**
+ * An HTTP endpoint, in a process of its own, that decodes with the CloudEvents SDK for Python and takes everything.
+ * `host`: the address that it listens on.
+ */
+export async function startReceiver({ host = '127.0.0.1' } = {}): Promise<Receiver> {
   const PYTHONPATH = await use(cloudeventsPython)
   const workspace = await Workspace.create('receiver')
   try {
     const log = join(workspace.folder, 'received.ndjson')
     const script = join(import.meta.dirname, 'receiver.py')
-    const program = workspace.start('receiver', 'python3', [script, log], { PYTHONPATH })
-    return await Receiver.start(workspace, program, log)
+    const program = workspace.start('receiver', 'python3', [script, log, host], { PYTHONPATH })
+    return await Receiver.start(workspace, program, { log, host })
   } catch (error) {
     await workspace[Symbol.asyncDispose]()
     throw error
@@ -41,16 +44,20 @@ export class Receiver implements AsyncDisposable {
   readonly #workspace: Workspace
   readonly #lines: LineFile
 
-  private constructor(workspace: Workspace, lines: LineFile, port: number) {
+  private constructor(workspace: Workspace, lines: LineFile, url: string) {
     this.#workspace = workspace
     this.#lines = lines
-    this.url = `http://127.0.0.1:${port}/`
+    this.url = url
   }
 
-  static async start(workspace: Workspace, program: Program, log: string): Promise<Receiver> {
+  static async start(
+    workspace: Workspace,
+    program: Program,
+    { log, host }: { readonly log: string; readonly host: string },
+  ): Promise<Receiver> {
     const lines = new LineFile(log)
     const port = await whileRunning(program, 'the receiver listens', async () => (await lines.read())[0]?.port)
-    return new Receiver(workspace, lines, port)
+    return new Receiver(workspace, lines, `http://${host}:${port}/`)
   }
 
   /** In the order of their arrival, repeated ones too. Throws if one could not be decoded. */
