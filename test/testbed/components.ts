@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Component } from './component.ts'
 import { GO, go } from './go.ts'
+import { helm3, helm4 } from './helm.ts'
+import { kafka } from './kafka.ts'
 import { kubeApiserver, kubernetesNode } from './kubernetes-components.ts'
 import { moto } from './moto.ts'
 import { nodeSystem } from './node-components.ts'
@@ -69,4 +71,7 @@ export const components: readonly Component[] = [
   nodeSystem,
   cloudeventsPython,
   moto,
+  kafka,
+  helm3,
+  helm4,
 ]
