@@ -70,8 +70,8 @@ async function ask(base: URL, clock: Clock, signal: AbortSignal): Promise<Answer
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const { cause } = error // of fetch: what the connection said
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : error.message
+  const { cause = error } = error // of fetch: what the connection said
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
 }
 
 function described({ ok, checks }: Readiness, version: string): string {
