@@ -86,6 +86,7 @@ export class Cluster implements AsyncDisposable {
   readonly #node: Node
   readonly #hold: Hold
   readonly #recorders: Recorder[] = []
+  #disposed: Promise<void> | undefined
 
   private constructor(
     node: Node,
@@ -150,14 +151,28 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** etcd's own history, from now or from a revision on: the truth that tests compare with. */
-  async record(from: bigint): Promise<Recorder> {
-    const recorder = await Recorder.start(`http://${network.node}:${ETCD}`, from)
+  async record(from?: bigint): Promise<Recorder> {
+    const recorder = await Recorder.start(ETCD_URL, from ?? (await this.revision()) + 1n)
     this.#recorders.push(recorder)
     return recorder
   }
 
+  /** Newest revision of etcd, which is the newest resourceVersion. */
+  async revision(): Promise<bigint> {
+    const body = JSON.stringify({ key: Buffer.from('\0').toString('base64'), limit: 1 })
+    const response = await fetch(`${ETCD_URL}/v3/kv/range`, { method: 'POST', body })
+    if (!response.ok) throw new Error(`etcd refused to tell its revision: ${await response.text()}`)
+    const { header } = (await response.json()) as { readonly header: { readonly revision: string } }
+    return BigInt(header.revision)
+  }
+
   /** Ends all of it, pods too, and leaves nothing: no process, mount, network interface, rule, cgroup or file. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose()
+    await this.#disposed
+  }
+
+  async #dispose(): Promise<void> {
     for (const recorder of this.#recorders) await recorder[Symbol.asyncDispose]()
     await this.admin[Symbol.asyncDispose]()
     await this.#node[Symbol.asyncDispose]()
@@ -204,10 +219,12 @@ const noDns = {
   },
 }
 
+const ETCD_URL = `http://${network.node}:${ETCD}`
+
 const etcdFlags = [
   '--name=etcd',
   '--data-dir=/var/lib/etcd',
-  `--listen-client-urls=http://127.0.0.1:${ETCD},http://${network.node}:${ETCD}`,
+  `--listen-client-urls=http://127.0.0.1:${ETCD},${ETCD_URL}`,
   `--advertise-client-urls=http://127.0.0.1:${ETCD}`,
   '--listen-peer-urls=http://127.0.0.1:2380',
   '--initial-advertise-peer-urls=http://127.0.0.1:2380',
@@ -247,6 +264,9 @@ const controllerManagerFlags = [
   `--service-account-private-key-file=${CERTIFICATES}/service-accounts.key`,
   `--root-ca-file=${CERTIFICATES}/ca.crt`,
   '--flex-volume-plugin-dir=/var/lib/kubelet/plugins',
+  // its usual 20 a second make its start 4 s longer
+  '--kube-api-qps=1000',
+  '--kube-api-burst=1000',
 ]
 
 const kubeletFlags = [
