@@ -1,11 +1,19 @@
 /** The keys of a Kafka sink. */
 import { topicAttributes } from './topic.ts'
 
-const file = {
+const inFile = {
   type: 'object',
   required: ['file'],
-  properties: { file: { type: 'string', minLength: 1, description: 'Path of a PEM file.' } },
+  properties: { file: { type: 'string', minLength: 1, description: 'Path of a file.' } },
 } as const
+
+const inEnvironment = {
+  type: 'object',
+  required: ['env'],
+  properties: { env: { type: 'string', minLength: 1, description: 'Name of an environment variable.' } },
+} as const
+
+const pem = { oneOf: [inFile] } as const
 
 export const schema = {
   type: 'object',
@@ -65,12 +73,12 @@ export const schema = {
     tls: {
       type: 'object',
       description:
-        'Encrypts connections; `tls: {}` trusts the system certificates. Files are read again at each new connection to ' +
-        'the cluster.',
+        'Encrypts connections; `tls: {}` trusts the certificates of the system. PEM files, read again when a connection ' +
+        'failed.',
       properties: {
-        ca: { ...file, description: 'Certificates to trust instead of the system ones.' },
-        cert: { ...file, description: 'Client certificate; needs key.' },
-        key: { ...file, description: 'Private key of the client certificate; needs cert.' },
+        ca: { ...pem, description: 'Certificates to trust instead of the system ones.' },
+        cert: { ...pem, description: 'Client certificate; needs key.' },
+        key: { ...pem, description: 'Private key of the client certificate; needs cert.' },
       },
     },
     sasl: {
@@ -84,21 +92,8 @@ export const schema = {
         },
         username: { type: 'string', minLength: 1, description: 'User name.' },
         password: {
-          oneOf: [
-            {
-              type: 'object',
-              required: ['env'],
-              properties: { env: { type: 'string', minLength: 1, description: 'Name of an environment variable.' } },
-            },
-            {
-              type: 'object',
-              required: ['file'],
-              properties: {
-                file: { type: 'string', minLength: 1, description: 'Path of a file; read again when it is refused.' },
-              },
-            },
-          ],
-          description: 'Password; `{ env: NAME }` or `{ file: PATH }`.',
+          oneOf: [inEnvironment, inFile],
+          description: 'Password; a file is read again when it is refused.',
         },
       },
     },
