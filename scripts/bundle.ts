@@ -2,7 +2,7 @@
  * `node scripts/bundle.ts FOLDER`: the program as the image holds it, without node_modules. What a configuration does not
  * use (kafkajs, the AWS SDK) is in files that are not loaded then. The same sources give the same bytes.
  */
-import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { Ajv } from 'ajv'
 import { _ } from 'ajv/dist/compile/codegen/index.js'
@@ -17,17 +17,6 @@ const root = resolve(import.meta.dirname, '..')
 
 /** Files that the program reads beside itself. */
 const files = ['src/cli/demo.yaml']
-
-/** Where the Dockerfile puts the bundle, and where its base image has Node. */
-const installed = { folder: '/opt/deltawire', node: '/nodejs/bin/node' } as const
-
-/**
- * For `kubectl exec POD -- deltawire ...` in an image without a shell. A `#!` line takes one flag; the process that the
- * image starts has them all.
- */
-const launcher = `#!${installed.node} --disallow-code-generation-from-strings
-import '${installed.folder}/main.mjs'
-`
 
 /** Fills src/config/compiled-ahead.ts. A schema that is forgotten here cannot be checked in the image, which says so. */
 const compiledAhead: Plugin = {
@@ -81,5 +70,3 @@ await build({
   plugins: [compiledAhead],
 })
 for (const file of files) await copyFile(join(root, file), join(folder, basename(file)))
-await writeFile(join(folder, 'deltawire'), launcher)
-await chmod(join(folder, 'deltawire'), 0o755)

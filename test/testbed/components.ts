@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { buildah } from './buildah.ts'
 import type { Component } from './component.ts'
 import { GO, go } from './go.ts'
 import { helm3, helm4 } from './helm.ts'
@@ -69,6 +70,7 @@ export const components: readonly Component[] = [
   kubeApiserver,
   kubernetesNode,
   nodeSystem,
+  buildah,
   cloudeventsPython,
   moto,
   kafka,

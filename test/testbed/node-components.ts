@@ -8,7 +8,8 @@ import type { Component } from './component.ts'
 
 const run = promisify(execFile)
 
-const APT = 'apt-get and dpkg, that is Debian 12 or newer, or an Ubuntu like it'
+/** What a component of Debian packages needs. */
+export const APT = 'apt-get and dpkg, that is Debian 12 or newer, or an Ubuntu like it'
 /** With what they depend on: libraries, down to libc. */
 const PACKAGES = [
   'containerd',
@@ -56,7 +57,7 @@ export const nodeSystem: Component = {
 }
 
 /** `debian-bookworm`: what is unpacked is the machine's own release. */
-function release(): string {
+export function release(): string {
   const file = '/etc/os-release'
   const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
   const field = (name: string) => new RegExp(`^${name}="?([a-z0-9.-]+)"?$`, 'm').exec(text)?.[1] ?? 'unknown'
@@ -73,7 +74,7 @@ async function withDependencies(packages: readonly string[]): Promise<readonly s
 }
 
 /** Machines that are kept small have no lists, and old lists name versions that are gone. */
-async function download(folder: string, packages: readonly string[]): Promise<void> {
+export async function download(folder: string, packages: readonly string[]): Promise<void> {
   const options = { cwd: folder, maxBuffer: 16 * 1024 * 1024 }
   try {
     await run('apt-get', ['download', ...packages], options)
