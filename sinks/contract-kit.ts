@@ -43,7 +43,7 @@ export interface Made {
 
 export function makeSink<S extends JsonSchema>(
   definition: SinkDefinition<S>,
-  target: SinkTarget,
+  target: Pick<SinkTarget, 'config' | 'stdout'>,
   context: Partial<SinkContext>,
 ): Made {
   const config: unknown = { ...structuredClone(target.config) }
