@@ -1,5 +1,8 @@
 /** The chart, rendered by a real Helm. */
 import { type ExecFileException, execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { type Component, use } from '../../testbed/component.ts'
 import { helm3, helm4 } from '../../testbed/helm.ts'
@@ -53,13 +56,17 @@ interface Probe {
   readonly httpGet: { readonly path: string; readonly port: string }
 }
 
-/** What it printed. Rejects with a HelmError if it fails. */
+const home = mkdtempSync(join(tmpdir(), 'deltawire-helm-'))
+process.on('exit', () => rmSync(home, { recursive: true, force: true }))
+
+/** What it printed. Rejects with a HelmError if it fails. It has a home of its own, without a cluster. */
 export async function helm(component: Component, args: readonly string[], values?: Values): Promise<string> {
   const file = await use(component)
   const input = typeof values === 'string' ? values : JSON.stringify(values)
   const withValues = values === undefined ? args : [...args, '--values', '-']
   return await new Promise((resolve, reject) => {
-    const child = execFile(file, withValues, { maxBuffer: 2 ** 24 }, (error, stdout, stderr) => {
+    const env = { PATH: process.env.PATH, HOME: home }
+    const child = execFile(file, withValues, { maxBuffer: 2 ** 24, env }, (error, stdout, stderr) => {
       if (error) reject(new HelmError(component, error, stderr + stdout))
       else resolve(stdout)
     })
