@@ -69,13 +69,13 @@ const listeners = Object.keys(protocols) as readonly KafkaListener[]
 
 const START_ATTEMPTS = 3
 
-/** Resolves when it serves, after about 3 s. */
-export async function startKafka(): Promise<TestKafka> {
+/** Resolves when it serves, after about 3 s. `host`: the address that it listens on. */
+export async function startKafka({ host = '127.0.0.1' } = {}): Promise<TestKafka> {
   const lib = await use(kafka)
   for (let attempt = 1; ; attempt++) {
     const workspace = await Workspace.create('kafka')
     try {
-      return await TestKafka.start(workspace, lib)
+      return await TestKafka.start(workspace, lib, host)
     } catch (error) {
       await workspace[Symbol.asyncDispose]()
       const taken = error instanceof Error && error.message.includes('Address already in use')
@@ -87,21 +87,23 @@ export async function startKafka(): Promise<TestKafka> {
 export class TestKafka implements AsyncDisposable {
   readonly #workspace: Workspace
   readonly #lib: string
+  readonly #host: string
   readonly #ports: ReadonlyMap<KafkaListener, number>
   #broker: Program | undefined
   #starts = 0
 
-  private constructor(workspace: Workspace, lib: string, ports: ReadonlyMap<KafkaListener, number>) {
+  private constructor(workspace: Workspace, lib: string, { host, ports }: Addresses) {
     this.#workspace = workspace
     this.#lib = lib
+    this.#host = host
     this.#ports = ports
   }
 
-  static async start(workspace: Workspace, lib: string): Promise<TestKafka> {
+  static async start(workspace: Workspace, lib: string, host: string): Promise<TestKafka> {
     const [controller = 0, ...free] = await freePorts(listeners.length + 1)
     const ports = new Map(listeners.map((listener, index) => [listener, free[index] ?? 0] as const))
-    await writeFile(join(workspace.folder, 'server.properties'), properties({ controller, ports }))
-    const broker = new TestKafka(workspace, lib, ports)
+    await writeFile(join(workspace.folder, 'server.properties'), properties({ controller, host, ports }))
+    const broker = new TestKafka(workspace, lib, { host, ports })
     const scram = Object.entries(kafkaUsers).flatMap(([name, password]) =>
       ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
         '--add-scram',
@@ -121,7 +123,7 @@ export class TestKafka implements AsyncDisposable {
   }
 
   address(listener: KafkaListener): string {
-    return `127.0.0.1:${this.#ports.get(listener)}`
+    return `${this.#host}:${this.#ports.get(listener)}`
   }
 
   /** Of the running broker. */
@@ -204,14 +206,14 @@ function java(lib: string): readonly string[] {
   ]
 }
 
-interface Ports {
-  readonly controller: number
+interface Addresses {
+  readonly host: string
   readonly ports: ReadonlyMap<KafkaListener, number>
 }
 
-function properties({ controller, ports }: Ports): string {
+function properties({ controller, host, ports }: Addresses & { readonly controller: number }): string {
   // Kafka wants these names in capitals where they are declared, and in small letters where they are configured
-  const addresses = [...ports].map(([listener, port]) => `${listener.toUpperCase()}://127.0.0.1:${port}`).join()
+  const addresses = [...ports].map(([listener, port]) => `${listener.toUpperCase()}://${host}:${port}`).join()
   const map = Object.entries(protocols).map(([listener, protocol]) => `${listener.toUpperCase()}:${protocol}`)
   const logins = Object.entries(kafkaUsers).map(([name, password]) => `user_${name}="${password}"`)
   const security = 'org.apache.kafka.common.security'
