@@ -8,16 +8,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '../support/eventually.ts'
 
-/** A running process of a workspace. */
-export interface Program {
-  readonly pid: number
+/** A process that can be asked whether it runs, and what it said. */
+export interface Watched {
   readonly running: boolean
+  /** The file with its output, and the last lines of it. */
+  tail(): Promise<string>
+}
+
+/** A running process of a workspace. */
+export interface Program extends Watched {
+  readonly pid: number
   /** Null while it runs, and after a signal ended it. */
   readonly exitCode: number | null
   /** Sends the signal and resolves when the process has ended. */
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>
-  /** The file with its output, and the last lines of it. */
-  tail(): Promise<string>
 }
 
 /**
@@ -25,7 +29,7 @@ export interface Program {
  * not so within a minute, or never can be because the program has ended.
  */
 export async function whileRunning<T>(
-  program: Program,
+  program: Watched,
   what: string,
   probe: () => Promise<T>,
 ): Promise<Exclude<T, undefined | false>> {

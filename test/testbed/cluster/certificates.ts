@@ -1,13 +1,13 @@
 /** The certificates of a cluster, made by the node's openssl. Users have tokens instead. */
 import { CERTIFICATES, NODE_NAME } from './configuration.ts'
-import { type Node, network, writeFiles } from './node.ts'
+import { type ClusterNode, network } from './node.ts'
 
 const REQUEST = `${CERTIFICATES}/openssl.cnf`
 const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30']
 
 /** A CA and, signed by it: the API server's, the kubelet's, and the one by which the kubelet knows the API server. */
-export async function makeCertificates(node: Node): Promise<void> {
-  await writeFiles(node.root, { [REQUEST]: '[req]\ndistinguished_name = name\n[name]\n' })
+export async function makeCertificates(node: ClusterNode): Promise<void> {
+  await node.write({ [REQUEST]: '[req]\ndistinguished_name = name\n[name]\n' })
   const names = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local']
   const addresses = [network.node, network.kubernetes, '127.0.0.1']
   await make(node, 'ca', '/CN=deltawire-testbed', [
@@ -29,13 +29,13 @@ export async function makeCertificates(node: Node): Promise<void> {
   ])
 }
 
-async function signed(node: Node, name: string, subject: string, extensions: readonly string[]): Promise<void> {
+async function signed(node: ClusterNode, name: string, subject: string, extensions: readonly string[]): Promise<void> {
   const by = ['-CA', `${CERTIFICATES}/ca.crt`, '-CAkey', `${CERTIFICATES}/ca.key`]
   await make(node, name, subject, ['basicConstraints=critical,CA:FALSE', ...extensions], by)
 }
 
 async function make(
-  node: Node,
+  node: ClusterNode,
   name: string,
   subject: string,
   extensions: readonly string[],

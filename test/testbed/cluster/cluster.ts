@@ -10,22 +10,22 @@ import { etcd } from '../components.ts'
 import { kubeApiserver, kubernetesNode } from '../kubernetes-components.ts'
 import { nodeSystem } from '../node-components.ts'
 import { Recorder } from '../recorder.ts'
-import { type Program, whileRunning } from '../workspace.ts'
+import { type Watched, whileRunning } from '../workspace.ts'
 import { writeBusyboxImage } from './busybox-image.ts'
 import { makeCertificates } from './certificates.ts'
+import { API, CERTIFICATES, IMAGE, kubeconfigOf, kubeconfigs, NODE_NAME, nodeFiles } from './configuration.ts'
 import {
-  API,
-  CERTIFICATES,
-  ETCD,
-  IMAGE,
-  kubeconfigOf,
-  kubeconfigs,
-  NODE_NAME,
-  nodeFiles,
-  TOKENS,
-} from './configuration.ts'
-import { type Hold, holdMachine, requireAbility } from './machine.ts'
-import { Node, type NodeParts, network, writeFiles } from './node.ts'
+  apiServerFlags,
+  controllerManagerFlags,
+  ETCD_URL,
+  etcdFlags,
+  kubeletFlags,
+  kubeProxyFlags,
+  noDns,
+  schedulerFlags,
+} from './flags.ts'
+import { holdMachine, requireAbility } from './machine.ts'
+import { ClusterNode, type NodeParts, network } from './node.ts'
 
 const run = promisify(execFile)
 
@@ -35,7 +35,7 @@ export interface ClusterOptions {
 }
 
 /**
- * Resolves when the node is Ready and pods can be created in namespace `default`, 10 to 20 s after all components are
+ * Resolves when the node is Ready and pods can be created in namespace `default`, 5 to 10 s after all components are
  * installed. There is one on a machine at a time: waits while another process, or this one, has one. Rejects, naming what
  * is missing, where it cannot run: it takes Linux and root.
  *
@@ -51,23 +51,14 @@ export async function startCluster({ report = () => {} }: ClusterOptions = {}): 
     etcd: dirname(await use(etcd)),
   }
   report('components are installed')
-  const hold = await holdMachine()
-  try {
-    const folder = join(cacheFolder(), 'cluster')
-    await Node.removeLeftovers(folder)
-    await makeRoot(join(folder, 'root'), parts.system)
-    const node = await Node.create(folder, parts)
-    try {
-      report('the node is made')
-      return await Cluster.start(node, parts, hold, report)
-    } catch (error) {
-      await node[Symbol.asyncDispose]()
-      throw error
-    }
-  } catch (error) {
-    hold[Symbol.dispose]()
-    throw error
-  }
+  await using owned = new AsyncDisposableStack()
+  owned.use(await holdMachine())
+  const folder = join(cacheFolder(), 'cluster')
+  await ClusterNode.removeLeftovers(folder)
+  await makeRoot(join(folder, 'root'), parts.system)
+  const node = owned.use(await ClusterNode.create(folder, parts))
+  report('the node is made')
+  return await Cluster.start(node, parts, owned, report)
 }
 
 export class Cluster implements AsyncDisposable {
@@ -83,26 +74,24 @@ export class Cluster implements AsyncDisposable {
   /** An image that is there: busybox. A container of it without a command waits. */
   readonly image = IMAGE
   readonly admin: AdminClient
-  readonly #node: Node
-  readonly #hold: Hold
-  readonly #recorders: Recorder[] = []
-  #disposed: Promise<void> | undefined
+  readonly #node: ClusterNode
+  /** Ended in reverse order: what is watched before what it is watched on. */
+  #owned = new AsyncDisposableStack()
 
-  private constructor(
-    node: Node,
-    parts: NodeParts,
-    hold: Hold,
-    access: { readonly token: string; readonly ca: string },
-  ) {
+  private constructor(node: ClusterNode, kubectlFile: string, admin: AdminClient) {
     this.#node = node
-    this.#hold = hold
     this.kubeconfig = join(node.root, kubeconfigOf('admin'))
-    this.kubectlFile = join(parts.kubernetes, 'kubectl')
-    this.admin = new AdminClient(API, access.token, () => access.ca)
+    this.kubectlFile = kubectlFile
+    this.admin = admin
   }
 
-  /** Starts everything in the node, in the order in which one needs the other. */
-  static async start(node: Node, parts: NodeParts, hold: Hold, report: (step: string) => void): Promise<Cluster> {
+  /** Starts everything in the node, in the order in which one needs the other. Takes over what is owned. */
+  static async start(
+    node: ClusterNode,
+    parts: NodeParts,
+    owned: AsyncDisposableStack,
+    report: (step: string) => void,
+  ): Promise<Cluster> {
     const secrets = new Map<string, string>()
     const token = (user: string) => {
       const known = secrets.get(user) ?? randomBytes(16).toString('hex')
@@ -110,7 +99,7 @@ export class Cluster implements AsyncDisposable {
       return known
     }
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-    await writeFiles(node.root, {
+    await node.write({
       ...nodeFiles(token),
       [`${CERTIFICATES}/service-accounts.key`]: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     })
@@ -118,8 +107,9 @@ export class Cluster implements AsyncDisposable {
     node.start('etcd', etcdFlags)
     await makeCertificates(node)
     const ca = await readFile(join(node.root, CERTIFICATES, 'ca.crt'), 'utf8')
-    await writeFiles(node.root, kubeconfigs(ca, token))
-    const cluster = new Cluster(node, parts, hold, { token: token('admin'), ca })
+    await node.write(kubeconfigs(ca, token))
+    const admin = owned.use(new AdminClient(API, token('admin'), () => ca))
+    const cluster = new Cluster(node, join(parts.kubernetes, 'kubectl'), admin)
 
     const apiServer = node.start('kube-apiserver', apiServerFlags)
     await whileRunning(containerd, 'containerd answers', async () => await node.run('ctr', ['version']))
@@ -129,18 +119,20 @@ export class Cluster implements AsyncDisposable {
     report('the API server is ready')
 
     node.start('kube-controller-manager', controllerManagerFlags)
-    const scheduler = ['--bind-address=127.0.0.1', '--leader-elect=false']
-    node.start('kube-scheduler', [`--kubeconfig=${kubeconfigOf('kube-scheduler')}`, ...scheduler])
-    node.start('kube-proxy', ['--config=/etc/kubernetes/kube-proxy.yaml'])
+    node.start('kube-scheduler', schedulerFlags)
+    node.start('kube-proxy', kubeProxyFlags)
     await cluster.admin.create('/api/v1/namespaces/kube-system/services', noDns)
     const kubelet = node.start('kubelet', kubeletFlags)
     await cluster.#whenUsable(kubelet, report)
+    cluster.#owned = owned.move()
     return cluster
   }
 
   /** Runs kubectl with these arguments. What it prints; rejects with what it says if it fails. */
   async kubectl(...args: readonly string[]): Promise<string> {
-    const options = { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, KUBECONFIG: this.kubeconfig } }
+    const cache = join(this.#node.root, 'tmp/kubectl') // usually in the home folder
+    const env = { ...process.env, KUBECONFIG: this.kubeconfig, KUBECACHEDIR: cache }
+    const options = { maxBuffer: 64 * 1024 * 1024, env }
     const { stdout } = await run(this.kubectlFile, args, options)
     return stdout
   }
@@ -152,9 +144,7 @@ export class Cluster implements AsyncDisposable {
 
   /** etcd's own history, from now or from a revision on: the truth that tests compare with. */
   async record(from?: bigint): Promise<Recorder> {
-    const recorder = await Recorder.start(ETCD_URL, from ?? (await this.revision()) + 1n)
-    this.#recorders.push(recorder)
-    return recorder
+    return this.#owned.use(await Recorder.start(ETCD_URL, from ?? (await this.revision()) + 1n))
   }
 
   /** Newest revision of etcd, which is the newest resourceVersion. */
@@ -168,15 +158,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Ends all of it, pods too, and leaves nothing: no process, mount, network interface, rule, cgroup or file. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed ??= this.#dispose()
-    await this.#disposed
-  }
-
-  async #dispose(): Promise<void> {
-    for (const recorder of this.#recorders) await recorder[Symbol.asyncDispose]()
-    await this.admin[Symbol.asyncDispose]()
-    await this.#node[Symbol.asyncDispose]()
-    this.#hold[Symbol.dispose]()
+    await this.#owned.disposeAsync()
   }
 
   async #importBusybox(system: string): Promise<void> {
@@ -185,7 +167,7 @@ export class Cluster implements AsyncDisposable {
     await this.importImage(archive)
   }
 
-  async #whenUsable(kubelet: Program, report: (step: string) => void): Promise<void> {
+  async #whenUsable(kubelet: Watched, report: (step: string) => void): Promise<void> {
     const ready = async () => {
       const { status } = (await this.admin.get(`/api/v1/nodes/${NODE_NAME}`)) as TestObject & {
         readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
@@ -206,72 +188,3 @@ async function makeRoot(root: string, system: string): Promise<void> {
   await cp(join(system, 'etc'), join(root, 'etc'), { recursive: true, verbatimSymlinks: true })
   for (const part of ['bin', 'sbin', 'lib', 'lib64']) await symlink(`usr/${part}`, join(root, part))
 }
-
-/** A service without endpoints: kube-proxy refuses what is sent to it, and nobody waits for an answer. */
-const noDns = {
-  metadata: { name: 'kube-dns' },
-  spec: {
-    clusterIP: network.dns,
-    ports: [
-      { name: 'dns', protocol: 'UDP', port: 53 },
-      { name: 'dns-tcp', protocol: 'TCP', port: 53 },
-    ],
-  },
-}
-
-const ETCD_URL = `http://${network.node}:${ETCD}`
-
-const etcdFlags = [
-  '--name=etcd',
-  '--data-dir=/var/lib/etcd',
-  `--listen-client-urls=http://127.0.0.1:${ETCD},${ETCD_URL}`,
-  `--advertise-client-urls=http://127.0.0.1:${ETCD}`,
-  '--listen-peer-urls=http://127.0.0.1:2380',
-  '--initial-advertise-peer-urls=http://127.0.0.1:2380',
-  '--initial-cluster=etcd=http://127.0.0.1:2380',
-  '--unsafe-no-fsync',
-  '--log-level=warn',
-]
-
-const apiServerFlags = [
-  `--etcd-servers=http://127.0.0.1:${ETCD}`,
-  // etcd then holds JSON, which its history can be read from
-  '--storage-media-type=application/json',
-  `--bind-address=${network.node}`,
-  `--advertise-address=${network.node}`,
-  `--tls-cert-file=${CERTIFICATES}/kube-apiserver.crt`,
-  `--tls-private-key-file=${CERTIFICATES}/kube-apiserver.key`,
-  `--token-auth-file=${TOKENS}`,
-  '--authorization-mode=Node,RBAC',
-  '--enable-admission-plugins=NodeRestriction',
-  '--allow-privileged=true',
-  '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
-  `--service-account-key-file=${CERTIFICATES}/service-accounts.key`,
-  `--service-account-signing-key-file=${CERTIFICATES}/service-accounts.key`,
-  `--service-cluster-ip-range=${network.services}`,
-  `--client-ca-file=${CERTIFICATES}/ca.crt`,
-  `--kubelet-certificate-authority=${CERTIFICATES}/ca.crt`,
-  `--kubelet-client-certificate=${CERTIFICATES}/kubelet-client.crt`,
-  `--kubelet-client-key=${CERTIFICATES}/kubelet-client.key`,
-  '--kubelet-preferred-address-types=InternalIP',
-]
-
-const controllerManagerFlags = [
-  `--kubeconfig=${kubeconfigOf('kube-controller-manager')}`,
-  '--bind-address=127.0.0.1',
-  '--leader-elect=false',
-  '--use-service-account-credentials',
-  `--service-account-private-key-file=${CERTIFICATES}/service-accounts.key`,
-  `--root-ca-file=${CERTIFICATES}/ca.crt`,
-  '--flex-volume-plugin-dir=/var/lib/kubelet/plugins',
-  // its usual 20 a second make its start 4 s longer
-  '--kube-api-qps=1000',
-  '--kube-api-burst=1000',
-]
-
-const kubeletFlags = [
-  '--config=/etc/kubernetes/kubelet.yaml',
-  `--kubeconfig=${kubeconfigOf('kubelet')}`,
-  `--hostname-override=${NODE_NAME}`,
-  `--node-ip=${network.node}`,
-]

@@ -1,5 +1,5 @@
 /** The files that the programs of a node are started with, by their place in its root directory. */
-import { Node, network } from './node.ts'
+import { ClusterNode, network } from './node.ts'
 
 export const NODE_NAME = 'node1'
 export const IMAGE = 'localhost/busybox:1'
@@ -101,7 +101,7 @@ const kubelet = {
   tlsPrivateKeyFile: `${CERTIFICATES}/kubelet.key`,
   containerRuntimeEndpoint: `unix://${CONTAINERD}`,
   cgroupDriver: 'cgroupfs',
-  cgroupRoot: Node.cgroup,
+  cgroupRoot: ClusterNode.cgroup,
   failCgroupV1: false,
   failSwapOn: false,
   oomScoreAdj: 0,

@@ -5,14 +5,16 @@
  */
 import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, createReadStream, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { eventually } from '../../support/eventually.ts'
-import type { Program } from '../workspace.ts'
+import type { Watched } from '../workspace.ts'
+import { makeCgroups, removeCgroups } from './cgroups.ts'
 
 const run = promisify(execFile)
 
@@ -31,7 +33,6 @@ export const network = {
 /** Name of the machine's end of the link, and of the cgroup that all containers are in. */
 const NAME = 'deltawire'
 const LINK = `/sys/class/net/${NAME}`
-const CGROUPS = '/sys/fs/cgroup'
 
 /** Folders that the node's root directory is made of. */
 export interface NodeParts {
@@ -41,7 +42,7 @@ export interface NodeParts {
   readonly etcd: string
 }
 
-export class Node implements AsyncDisposable {
+export class ClusterNode implements AsyncDisposable {
   /** The cgroup that the kubelet may use, below the roots of the controllers. */
   static readonly cgroup = `/${NAME}`
   /** Its root directory, seen from outside. What is written there before a program starts, the program sees. */
@@ -68,10 +69,10 @@ export class Node implements AsyncDisposable {
   }
 
   /** Starts it, with the folder for all that it writes. Of an earlier one nothing may be left: see `removeLeftovers`. */
-  static async create(folder: string, parts: NodeParts): Promise<Node> {
+  static async create(folder: string, parts: NodeParts): Promise<ClusterNode> {
     await mkdir(join(folder, 'log'), { recursive: true })
-    for (const controller of controllers()) await mkdir(join(controller, NAME), { recursive: true })
-    const node = new Node(folder, parts)
+    await makeCgroups(NAME)
+    const node = new ClusterNode(folder, parts)
     try {
       await node.#start(parts.system)
       return node
@@ -87,14 +88,23 @@ export class Node implements AsyncDisposable {
    */
   static async removeLeftovers(folder: string): Promise<void> {
     await eventually(() => !existsSync(LINK), {
-      what: `the network interface ${NAME} of an earlier cluster is gone. Its node still runs: end its process (init.sh)`,
+      what: `the network interface ${NAME} is gone. An earlier cluster still runs: end its first process, init.sh`,
     })
-    await removeCgroups()
+    await removeCgroups(NAME)
     await rm(folder, { recursive: true, force: true, maxRetries: 10 })
   }
 
+  /** Writes files by their place in it. */
+  async write(files: Readonly<Record<string, string>>): Promise<void> {
+    for (const [path, content] of Object.entries(files)) {
+      const file = join(this.root, path)
+      await mkdir(dirname(file), { recursive: true })
+      await writeFile(file, content, { mode: 0o600 })
+    }
+  }
+
   /** Starts a program in it. What it prints goes to `<name>.log`. */
-  start(name: string, args: readonly string[]): Program {
+  start(name: string, args: readonly string[]): Watched {
     const log = this.#log(name)
     const output = openSync(log, 'a')
     const child = spawn('nsenter', this.#enter(name, args), {
@@ -103,22 +113,9 @@ export class Node implements AsyncDisposable {
       env: environment,
     })
     closeSync(output)
-    const { pid } = child
-    if (pid === undefined) throw new Error(`${name} could not be started: nsenter is missing`)
-    const ended = once(child, 'exit')
     return {
-      pid,
       get running() {
         return child.exitCode === null && child.signalCode === null
-      },
-      get exitCode() {
-        return child.exitCode
-      },
-      end: async (signal) => {
-        // nsenter passes no signal on; its only child is the program
-        for (const inner of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' '))
-          process.kill(Number(inner), signal)
-        await ended
       },
       tail: async () => `${log}\n${(await readFile(log, 'utf8')).split('\n').slice(-15).join('\n')}`,
     }
@@ -126,20 +123,16 @@ export class Node implements AsyncDisposable {
 
   /** Runs a program in it to its end, with a file of the machine as its standard input. What it prints. */
   async run(program: string, args: readonly string[], input = '/dev/null'): Promise<string> {
-    const child = execFile('nsenter', this.#enter(program, args), { env: environment, maxBuffer: 64 * 1024 * 1024 })
-    const done = new Promise<string>((resolve, reject) => {
-      let said = ''
-      let failed = ''
-      child.stdout?.on('data', (text) => (said += text))
-      child.stderr?.on('data', (text) => (failed += text))
-      child.once('error', reject)
-      child.once('close', (code) => {
-        if (code === 0) resolve(said)
-        else reject(new Error(`${program} ${args.join(' ')} failed in the node: ${failed}`))
-      })
-    })
-    if (child.stdin) await Promise.all([done, pipeline(createReadStream(input), child.stdin).catch(() => {})])
-    return await done
+    await using file = await open(input)
+    const child = spawn('nsenter', this.#enter(program, args), { detached: true, env: environment })
+    const [output, said, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'close'),
+      pipeline(file.createReadStream(), child.stdin).catch(() => {}), // it need not read to the end
+    ])
+    if (code !== 0) throw new Error(`${program} ${args.join(' ')} failed in the node: ${said}`)
+    return output
   }
 
   /** Ends all that runs in it, at once, and removes its files. */
@@ -148,7 +141,7 @@ export class Node implements AsyncDisposable {
     const hangs = setTimeout(() => this.#init.kill('SIGKILL'), 20_000)
     await this.#ended
     clearTimeout(hangs)
-    await Node.removeLeftovers(this.#folder)
+    await ClusterNode.removeLeftovers(this.#folder)
   }
 
   async #start(system: string): Promise<void> {
@@ -179,36 +172,4 @@ export class Node implements AsyncDisposable {
 const environment = {
   HOME: '/root',
   PATH: '/opt/kubernetes:/opt/kube-apiserver:/opt/etcd:/usr/sbin:/usr/bin',
-}
-
-/** Roots of the cgroup controllers: one with cgroup v2. */
-function controllers(): readonly string[] {
-  if (existsSync(join(CGROUPS, 'cgroup.procs'))) return [CGROUPS]
-  const folders = readdirSync(CGROUPS, { withFileTypes: true }).filter((entry) => entry.isDirectory())
-  return folders.map(({ name }) => join(CGROUPS, name))
-}
-
-async function removeCgroups(): Promise<void> {
-  const remove = async (folder: string): Promise<void> => {
-    if (!existsSync(folder)) return
-    for (const entry of readdirSync(folder, { withFileTypes: true }))
-      if (entry.isDirectory()) await remove(join(folder, entry.name))
-    await rmdir(folder)
-  }
-  const all = controllers().map((controller) => join(controller, NAME))
-  await eventually(
-    async () => {
-      for (const folder of all) await remove(folder)
-      return true
-    },
-    { what: `the cgroups ${all.join(', ')} are empty` },
-  )
-}
-
-export async function writeFiles(root: string, files: Readonly<Record<string, string>>): Promise<void> {
-  for (const [path, content] of Object.entries(files)) {
-    const file = join(root, path)
-    await mkdir(join(file, '..'), { recursive: true })
-    await writeFile(file, content, { mode: 0o600 })
-  }
 }
