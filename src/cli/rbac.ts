@@ -76,8 +76,11 @@ function manifestsOf({ cluster, namespaces }: Rights, { name: account, namespace
 }
 
 function valuesOf({ cluster, namespaces }: Rights): object {
+  const rules = [...cluster, ...namespaces.flatMap((scope) => scope.rules)]
+  const secrets = rules.some(({ apiGroups, resources }) => apiGroups.includes('') && resources.includes('secrets'))
   return {
     rbac: {
+      ...(secrets && { allowSecrets: true }),
       ...(cluster.length > 0 && { rules: cluster }),
       ...(namespaces.length > 0 && { namespaceRules: namespaces }),
     },
