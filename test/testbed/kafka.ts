@@ -164,8 +164,8 @@ export class TestKafka implements AsyncDisposable {
     using connection = await KafkaConnection.open(this.bootstrap)
     await connection.createTopic({ name, partitions, config })
     const led = async () => {
-      const found = await connection.partitionsOf(name)
-      return found.length === partitions && found.every(({ leader }) => leader >= 0)
+      const [topic] = await connection.describe([name])
+      return topic?.partitions.length === partitions && topic.partitions.every(({ leader }) => leader >= 0)
     }
     await eventually(led, { what: `topic ${name} has leaders` })
   }
@@ -173,9 +173,9 @@ export class TestKafka implements AsyncDisposable {
   /** How many records were ever appended to the topic. */
   async appended(topic: string): Promise<number> {
     using connection = await KafkaConnection.open(this.bootstrap)
+    const [described] = await connection.describe([topic])
     let sum = 0
-    for (const { partition } of await connection.partitionsOf(topic))
-      sum += await connection.endOffset(topic, partition)
+    for (const { partition } of described?.partitions ?? []) sum += await connection.endOffset(topic, partition)
     return sum
   }
 

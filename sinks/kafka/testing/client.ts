@@ -1,18 +1,8 @@
 /** A client of the Kafka protocol for tests: one connection, one request at a time, nothing hidden. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { ApiKey, KafkaError } from './protocol.ts'
 import { Reader, Writer } from './wire.ts'
-
-/** The requests that tests make. Source: "Kafka protocol guide", API keys. */
-export const ApiKey = {
-  produce: 0,
-  listOffsets: 2,
-  metadata: 3,
-  apiVersions: 18,
-  createTopics: 19,
-  initProducerId: 22,
-} as const
-export type ApiKey = (typeof ApiKey)[keyof typeof ApiKey]
 
 export interface NewTopic {
   readonly name: string
@@ -21,15 +11,33 @@ export interface NewTopic {
   readonly config: Readonly<Record<string, string>>
 }
 
-export interface PartitionMetadata {
-  readonly errorCode: number
+export interface DescribedTopic {
+  readonly name: string
+  readonly error: string
+  /** In the order of their numbers. */
+  readonly partitions: readonly DescribedPartition[]
+}
+
+export interface DescribedPartition {
   readonly partition: number
-  /** -1: none. */
+  readonly error: string
+  /** Id of a broker; -1: none. */
   readonly leader: number
 }
 
-/** Error codes that are worth a word. All are in "Kafka protocol guide", Error Codes. */
-const names: Readonly<Record<number, string>> = { 36: 'TOPIC_ALREADY_EXISTS', 40: 'INVALID_CONFIG' }
+export interface Produced {
+  readonly error: string
+  /** Of the first record; -1 with an error. */
+  readonly baseOffset: number
+  readonly throttleMs: number
+}
+
+const errors = new Map(Object.entries(KafkaError).map(([name, code]) => [code as number, name]))
+
+/** `INVALID_CONFIG`, `NONE`; `error 99` if it is none of those that tests are about. */
+function errorName(code: number): string {
+  return errors.get(code) ?? `error ${code}`
+}
 
 export class KafkaConnection implements Disposable {
   readonly #socket: Socket
@@ -73,30 +81,64 @@ export class KafkaConnection implements Disposable {
     answer.array(() => {
       const topic = answer.string()
       const code = answer.int16()
-      const reason = answer.nullableString() ?? names[code] ?? 'see the Kafka protocol guide, Error Codes'
-      if (code !== 0) throw new Error(`topic ${topic} was not created: error ${code}, ${reason}`)
+      const reason = answer.nullableString()
+      if (code !== 0)
+        throw new Error(`topic ${topic} was not created: ${errorName(code)}${reason ? `, ${reason}` : ''}`)
     })
   }
 
-  /** Metadata v6 of one topic; its partitions in the order of their numbers. */
-  async partitionsOf(topic: string): Promise<readonly PartitionMetadata[]> {
-    const body = new Writer().array([topic], (writer, name) => writer.string(name)).boolean(false)
+  /** Which versions of which request the broker says it has. */
+  async apiVersions(version: 0 | 1 | 2): Promise<ReadonlyMap<number, readonly [from: number, to: number]>> {
+    const answer = await this.request(ApiKey.apiVersions, version, Buffer.alloc(0))
+    const error = answer.int16()
+    if (error !== 0) throw new Error(`the broker does not tell its versions: ${errorName(error)}`)
+    return new Map(answer.array(() => [answer.int16(), [answer.int16(), answer.int16()]]))
+  }
+
+  /** Metadata v6 of these topics; null: of all. */
+  async describe(topics: readonly string[] | null): Promise<readonly DescribedTopic[]> {
+    const body = new Writer().array(topics, (writer, name) => writer.string(name)).boolean(false)
     const answer = await this.request(ApiKey.metadata, 6, body.done())
     answer.int32() // throttle time
-    answer.array(() => [answer.int32(), answer.string(), answer.int32(), answer.nullableString()])
+    answer.array(() => [answer.int32(), answer.string(), answer.int32(), answer.nullableString()]) // brokers
     answer.nullableString() // cluster id
     answer.int32() // controller
-    const topics = answer.array(() => {
-      answer.int16()
-      answer.string()
+    return answer.array(() => {
+      const error = errorName(answer.int16())
+      const name = answer.string()
       answer.boolean() // internal
-      return answer.array(() => {
-        const found = { errorCode: answer.int16(), partition: answer.int32(), leader: answer.int32() }
+      const partitions = answer.array(() => {
+        const found = { error: errorName(answer.int16()), partition: answer.int32(), leader: answer.int32() }
         for (let list = 0; list < 3; list++) answer.array(() => answer.int32()) // replicas, in sync, offline
         return found
       })
+      return { name, error, partitions: [...partitions].sort((a, b) => a.partition - b.partition) }
     })
-    return [...(topics[0] ?? [])].sort((a, b) => a.partition - b.partition)
+  }
+
+  /** Produce v7 of one batch to one partition. */
+  async produce(topic: string, partition: number, batch: Buffer, acks = -1): Promise<Produced> {
+    const body = new Writer()
+      .string(null)
+      .int16(acks)
+      .int32(30_000)
+      .array([topic], (writer, name) => {
+        writer.string(name).array([partition], (_, index) => writer.int32(index).bytes(batch))
+      })
+    const answer = await this.request(ApiKey.produce, 7, body.done())
+    const [results] = answer.array(() => {
+      answer.string()
+      return answer.array(() => {
+        answer.int32() // partition
+        const result = { error: errorName(answer.int16()), baseOffset: Number(answer.int64()) }
+        answer.int64() // append time
+        answer.int64() // where the log starts
+        return result
+      })
+    })
+    const [result] = results ?? []
+    if (!result) throw new Error(`the broker did not answer for ${topic}, partition ${partition}`)
+    return { ...result, throttleMs: answer.int32() }
   }
 
   /** ListOffsets v1: the offset that a partition's next record gets. */
@@ -111,7 +153,7 @@ export class KafkaConnection implements Disposable {
       return answer.array(() => {
         const index = answer.int32()
         const code = answer.int16()
-        if (code !== 0) throw new Error(`the end of ${topic}, partition ${index}, is not known: error ${code}`)
+        if (code !== 0) throw new Error(`the end of ${topic}, partition ${index}, is not known: ${errorName(code)}`)
         answer.int64() // timestamp
         return Number(answer.int64())
       })
