@@ -1,6 +1,14 @@
 /** `npm run cluster`: a real Kubernetes of one node to play with, until Ctrl-C. */
 import { once } from 'node:events'
 import { startCluster } from '../test/testbed/cluster/cluster.ts'
+import { requireAbility } from '../test/testbed/cluster/machine.ts'
+
+try {
+  requireAbility()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exit(1)
+}
 
 const started = performance.now()
 const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`

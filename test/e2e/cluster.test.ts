@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,10 +9,8 @@ import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { type Cluster, startCluster } from '../testbed/cluster/cluster.ts'
 import { descendants, isRunning, tracesOn } from '../testbed/cluster/traces.ts'
-import { cacheFolder, use } from '../testbed/component.ts'
+import { use } from '../testbed/component.ts'
 import { nodeSystem } from '../testbed/node-components.ts'
-
-const STATE = join(cacheFolder(), 'cluster')
 
 test('a cluster runs pods, they reach its API server and this machine, and in the end nothing is left', async (t) => {
   const system = await use(nodeSystem)
@@ -21,6 +18,7 @@ test('a cluster runs pods, they reach its API server and this machine, and in th
   const started = performance.now()
   const report = (step: string) => t.diagnostic(`${((performance.now() - started) / 1000).toFixed(1)} s: ${step}`)
   const cluster = await startCluster({ report })
+  let during = before
   try {
     await t.test('two replicas of a Deployment become Ready', async () => {
       await cluster.kubectl('create', 'deployment', 'web', `--image=${cluster.image}`, '--replicas=2')
@@ -51,18 +49,10 @@ test('a cluster runs pods, they reach its API server and this machine, and in th
     })
     report('all of it was tried')
 
-    const during = await tracesOn(system)
-    const { interfaces, cgroups } = during
-    assert.deepEqual(
-      { ...during, interfaces: before.interfaces, cgroups: before.cgroups },
-      before,
-      'while it runs it changes nothing of the machine but a network interface and cgroups',
-    )
-    assert.deepEqual(
-      interfaces.filter((name) => !before.interfaces.includes(name)),
-      ['deltawire'],
-    )
-    assert.ok(cgroups.length > before.cgroups.length)
+    during = await tracesOn(system)
+    assert.deepEqual(during.machine, before.machine, 'while it runs it changes nothing that is not its own')
+    assert.ok(during.own.some((path) => path.startsWith('/sys/class/net/deltawire ')))
+    assert.ok(during.own.filter((path) => path.startsWith('/sys/fs/cgroup/')).length > 0)
   } finally {
     const processes = descendants(process.pid)
     const names = new Set(processes.map(({ file }) => basename(file)))
@@ -71,8 +61,12 @@ test('a cluster runs pods, they reach its API server and this machine, and in th
     report(`${processes.length} processes have ended`)
     assert.deepEqual(processes.filter(isRunning), [])
   }
-  assert.deepEqual(await tracesOn(system), before)
-  assert.equal(existsSync(STATE), false)
+  const { own, machine } = await tracesOn(system)
+  assert.deepEqual(machine, before.machine)
+  assert.deepEqual(
+    own.filter((path) => during.own.includes(path)),
+    [],
+  )
 })
 
 test('a cluster ends with the process that started it, even if that is killed, and the next one starts as ever', async () => {
@@ -85,15 +79,17 @@ test('a cluster ends with the process that started it, even if that is killed, a
   assert.ok(pid !== undefined)
   const processes = descendants(pid)
   assert.ok(processes.some(({ file }) => basename(file) === 'kubelet'))
+  const { own } = await tracesOn(system)
   starter.kill('SIGKILL')
   await once(starter, 'exit')
 
   await eventually(() => !processes.some(isRunning), { what: 'all processes of the cluster have ended' })
-  await eventually(async () => (await tracesOn(system)).interfaces.length === before.interfaces.length, {
-    what: 'its network is gone',
-  })
-  assert.deepEqual(await tracesOn(system), before)
-  assert.equal(existsSync(STATE), true, 'only its files are left, with the logs')
+  const left = async () => {
+    const after = await tracesOn(system)
+    return after.own.filter((path) => own.includes(path) && path.startsWith('/sys/'))
+  }
+  await eventually(async () => (await left()).length === 0, { what: 'its network and its cgroups are gone' })
+  assert.deepEqual((await tracesOn(system)).machine, before.machine)
 
   {
     await using again = await startCluster()
@@ -101,7 +97,12 @@ test('a cluster ends with the process that started it, even if that is killed, a
     await again.kubectl('run', 'one', `--image=${again.image}`)
     await again.kubectl('wait', '--for=condition=Ready', 'pod/one', '--timeout=60s')
   }
-  assert.equal(existsSync(STATE), false)
+  const { own: last } = await tracesOn(system)
+  assert.deepEqual(
+    last.filter((path) => own.includes(path)),
+    [],
+    'the next one has removed the files of the killed one',
+  )
 })
 
 async function reachesMachine(cluster: Cluster): Promise<void> {

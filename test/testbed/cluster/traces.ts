@@ -1,22 +1,32 @@
 /** What a cluster could leave on a machine, to compare before and after. */
 import { execFile } from 'node:child_process'
-import { existsSync, globSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from '../component.ts'
 
 const run = promisify(execFile)
 
 export interface Traces {
-  readonly interfaces: readonly string[]
-  /** Rules and chains, as iptables-save and ip6tables-save print them. */
-  readonly rules: readonly string[]
-  /** Those of containers. */
-  readonly mounts: readonly string[]
-  readonly cgroups: readonly string[]
-  readonly networkNamespaces: readonly string[]
-  /** Kernel settings that a kubelet, kube-proxy or bridge changes. */
-  readonly settings: Readonly<Record<string, string>>
-  /** Folders that Kubernetes and containerd usually have. */
-  readonly folders: readonly string[]
+  /**
+   * What a cluster has of the machine while it runs: interface, cgroups, folder. Each with what tells it from that of
+   * another cluster, which may be there before and after.
+   */
+  readonly own: readonly string[]
+  /** What no cluster may change, at any time. */
+  readonly machine: {
+    readonly interfaces: readonly string[]
+    /** Rules and chains, as iptables-save and ip6tables-save print them. */
+    readonly rules: readonly string[]
+    /** Those of containers. */
+    readonly mounts: readonly string[]
+    readonly cgroups: readonly string[]
+    readonly networkNamespaces: readonly string[]
+    /** Kernel settings that a kubelet, kube-proxy or bridge changes. */
+    readonly settings: Readonly<Record<string, string>>
+    /** Folders that Kubernetes and containerd usually have. */
+    readonly folders: readonly string[]
+  }
 }
 
 const SETTINGS = [
@@ -30,28 +40,33 @@ const SETTINGS = [
   'kernel/panic_on_oops',
   'kernel/keys/root_maxkeys',
 ]
-const FOLDERS = [
-  '/var/lib/kubelet',
-  '/var/lib/containerd',
-  '/var/lib/cni',
-  '/var/log/pods',
-  '/run/containerd',
-  '/etc/cni',
-]
+const FOLDERS = ['/var/lib/kubelet', '/var/lib/containerd', '/var/lib/cni', '/var/log/pods', '/run/containerd']
+const INTERFACE = '/sys/class/net/deltawire'
 
 /** `system` is the folder of the component node-system: its iptables also works where the machine has none. */
 export async function tracesOn(system: string): Promise<Traces> {
+  const state = join(cacheFolder(), 'cluster')
+  const mounts = lines(readFileSync('/proc/mounts', 'utf8'))
   return {
-    interfaces: readdirSync('/sys/class/net'),
-    rules: await rules(system),
-    mounts: lines(readFileSync('/proc/mounts', 'utf8')).filter((line) =>
-      /kubelet|containerd|deltawire\/cluster/.test(line),
-    ),
-    cgroups: globSync('/sys/fs/cgroup/{,*/}{kubepods,deltawire}'),
-    networkNamespaces: existsSync('/run/netns') ? readdirSync('/run/netns') : [],
-    settings: Object.fromEntries(SETTINGS.map((name) => [name, setting(name)])),
-    folders: FOLDERS.filter((folder) => existsSync(folder)),
+    own: [INTERFACE, state, ...globSync('/sys/fs/cgroup/{,*/}deltawire')].flatMap(identity),
+    machine: {
+      interfaces: readdirSync('/sys/class/net').filter((name) => name !== basename(INTERFACE)),
+      rules: await rules(system),
+      mounts: mounts.filter((line) => line.includes('kubelet') || line.includes('containerd') || line.includes(state)),
+      cgroups: globSync('/sys/fs/cgroup/{,*/}kubepods'),
+      networkNamespaces: existsSync('/run/netns') ? readdirSync('/run/netns') : [],
+      settings: Object.fromEntries(SETTINGS.map((name) => [name, setting(name)])),
+      folders: FOLDERS.filter((folder) => existsSync(folder)),
+    },
   }
+}
+
+/** The path, and which one of those that were there one after the other it is; nothing if none is there. */
+function identity(path: string): readonly string[] {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return []
+  // a file system on disk gives a number again; those of the kernel do not, and have no time of birth
+  return [path.startsWith('/sys/') ? `${path} ${found.ino}` : `${path} ${found.ino} ${found.birthtimeMs}`]
 }
 
 async function rules(system: string): Promise<readonly string[]> {
