@@ -67,6 +67,20 @@ test('what goes out has its place, its time to the millisecond and its signature
   assert.match(made.server.requests[0]?.headers.authorization ?? '', /Credential=AKIATEST\/\d{8}\/eu-west-1\/events\//)
 })
 
+test('one delivery is one request: the worker retries, and sees throttling at once', async () => {
+  await using made = await start()
+  for (const [index, refusal] of [
+    '400 ThrottlingException',
+    '500 InternalException',
+    '503 ServiceUnavailable',
+  ].entries()) {
+    made.server.fail(refusal)
+    await failureOf(made.sink, event({ id: '1' }))
+    assert.equal(made.server.attempts(), index + 1)
+  }
+  assert.deepEqual(made.server.received(), [])
+})
+
 test('of a batch exactly what failed comes back, by index and with its code', async () => {
   await using made = await start()
   const codes = new Map([

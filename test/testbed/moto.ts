@@ -61,7 +61,8 @@ export interface RuleEvent {
   readonly id: string
   readonly 'detail-type': string
   readonly source: string
-  readonly account: string
+  /** Only AWS says it. */
+  readonly account?: string
   readonly time: string
   readonly region: string
   readonly resources: readonly string[]
