@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { promisify } from 'node:util'
 import { type Component, fileOf, install } from './component.ts'
-import { release } from './node-components.ts'
+import { release } from './debian-packages.ts'
 
 const run = promisify(execFile)
 

@@ -5,7 +5,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Component, fileOf } from './component.ts'
-import { APT, download, release } from './node-components.ts'
+import { APT, download, release, withLists } from './debian-packages.ts'
 
 const run = promisify(execFile)
 
@@ -18,9 +18,10 @@ export const buildah: Component = {
   file: 'usr/bin/buildah',
   needs: { 'apt-get': APT, dpkg: APT },
   async install(folder) {
+    const libraries = await withLists(() => librariesOf('buildah'))
     const archives = join(folder, 'archives')
     await mkdir(archives)
-    await download(archives, [...PACKAGES, ...(await librariesOf('buildah')), 'patchelf'])
+    await download(archives, [...PACKAGES, ...libraries, 'patchelf'])
     for (const name of await readdir(archives)) await run('dpkg', ['--extract', join(archives, name), folder])
     await rm(archives, { recursive: true })
     // Its libraries are told in the program itself: it starts itself again without environment, from a copy in memory

@@ -82,7 +82,7 @@ export async function install(component: Component): Promise<void> {
     await component.install(temporary)
     await rename(temporary, folder)
   } catch (error) {
-    const takes = Object.values(needs).join('; ')
+    const takes = [...new Set(Object.values(needs))].join('; ')
     throw new Error(`${what} could not be installed. It takes ${takes}, and the registry it comes from.`, {
       cause: error,
     })

@@ -1,16 +1,13 @@
 /** The system of a cluster's node: packages of the machine's Debian, unpacked into a folder and not installed. */
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Component } from './component.ts'
+import { APT, download, release, withDependencies } from './debian-packages.ts'
 
 const run = promisify(execFile)
 
-/** What a component of Debian packages needs. */
-export const APT = 'apt-get and dpkg, that is Debian 12 or newer, or an Ubuntu like it'
-/** With what they depend on: libraries, down to libc. */
 const PACKAGES = [
   'containerd',
   'runc',
@@ -54,34 +51,6 @@ export const nodeSystem: Component = {
   async ask(folder) {
     return (await readFile(join(folder, 'versions'), 'utf8')).trim()
   },
-}
-
-/** `debian-bookworm`: what is unpacked is the machine's own release. */
-export function release(): string {
-  const file = '/etc/os-release'
-  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
-  const field = (name: string) => new RegExp(`^${name}="?([a-z0-9.-]+)"?$`, 'm').exec(text)?.[1] ?? 'unknown'
-  return `${field('ID')}-${field('VERSION_CODENAME')}`
-}
-
-async function withDependencies(packages: readonly string[]): Promise<readonly string[]> {
-  const without = ['suggests', 'recommends', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
-    (kind) => `--no-${kind}`,
-  )
-  const { stdout } = await run('apt-cache', ['depends', '--recurse', ...without, ...packages])
-  // the lines at the margin are packages; those in <> exist by what provides them alone, which is listed too
-  return [...new Set(stdout.split('\n').filter((line) => /^[a-z0-9]/.test(line)))]
-}
-
-/** Machines that are kept small have no lists, and old lists name versions that are gone. */
-export async function download(folder: string, packages: readonly string[]): Promise<void> {
-  const options = { cwd: folder, maxBuffer: 16 * 1024 * 1024 }
-  try {
-    await run('apt-get', ['download', ...packages], options)
-  } catch {
-    await run('apt-get', ['update'])
-    await run('apt-get', ['download', ...packages], options)
-  }
 }
 
 /** Links that the packages' own scripts would make, and busybox for the usual small programs. */
