@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -20,8 +20,10 @@ export interface ContainerOptions {
   readonly command?: readonly string[]
   /** After the command. */
   readonly args: readonly string[]
-  /** Folders of the machine, read-only, by their place in the container. */
-  readonly mounts?: Readonly<Record<string, string>>
+  /** Files that it finds, by their place: as from a ConfigMap or a Secret. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Besides what the image sets. */
+  readonly env?: Readonly<Record<string, string>>
   /** `none`: not even a loopback interface. @default none */
   readonly network?: 'none' | 'machine'
   /** @default no limit */
@@ -45,7 +47,7 @@ interface Manifest {
 /** An image, unpacked into a folder of its own. Disposing ends its containers and removes it. */
 export class UnpackedImage implements AsyncDisposable {
   readonly config: ImageConfig
-  /** The layers by themselves, as tar files. */
+  /** As tar files, the lowest first. */
   readonly layers: readonly string[]
   readonly #runc: string
   readonly #workspace: Workspace
@@ -83,7 +85,13 @@ export class UnpackedImage implements AsyncDisposable {
     const id = `deltawire-${randomUUID()}`
     const bundle = join(this.#workspace.folder, id)
     await mkdir(bundle)
-    await writeFile(join(bundle, 'config.json'), JSON.stringify(this.#specification(id, options)))
+    const mounts: [place: string, source: string][] = []
+    for (const [place, content] of Object.entries(options.files ?? {})) {
+      const source = join(bundle, `file-${mounts.length}`)
+      await writeFile(source, content, { mode: 0o444 })
+      mounts.push([place, source])
+    }
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(this.#specification(id, options, mounts)))
     // In processes of their own, which all end when the first one does: what is started here, the workspace can end
     const apart = ['--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc']
     const command = [this.#runc, `--root=${this.#workspace.folder}/runc`, 'run', `--bundle=${bundle}`, id]
@@ -101,8 +109,11 @@ export class UnpackedImage implements AsyncDisposable {
     await this.#workspace[Symbol.asyncDispose]()
   }
 
-  #specification(id: string, { command = this.config.Entrypoint, args, ...options }: ContainerOptions): object {
-    const { mounts = {}, network = 'none', memoryBytes } = options
+  #specification(
+    id: string,
+    { command = this.config.Entrypoint, args, env = {}, network = 'none', memoryBytes }: ContainerOptions,
+    files: readonly (readonly [place: string, source: string])[],
+  ): object {
     const namespaces = ['mount', 'pid', 'ipc', 'uts', ...(network === 'none' ? ['network'] : [])]
     const safe = ['nosuid', 'nodev', 'noexec']
     const mount = (destination: string, type: string, ...more: readonly string[]) => ({
@@ -117,21 +128,20 @@ export class UnpackedImage implements AsyncDisposable {
       process: {
         user: ARBITRARY,
         args: [...command, ...args],
-        env: this.config.Env,
+        env: [...this.config.Env, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
         cwd: this.config.WorkingDir,
         capabilities: {},
         noNewPrivileges: true,
       },
       mounts: [
         mount('/proc', 'proc'),
+        mount('/sys', 'sysfs', 'ro'),
+        mount('/sys/fs/cgroup', 'cgroup', 'ro'),
         { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=64k'] },
         mount('/tmp', 'tmpfs', 'mode=1777', 'size=16m'),
-        ...Object.entries(mounts).map(([destination, source]) => ({
-          destination,
-          type: 'bind',
-          source,
-          options: [...safe, 'rbind', 'ro'],
-        })),
+        ...files.map(([destination, source]) => {
+          return { destination, type: 'bind', source, options: [...safe, 'bind', 'ro'] }
+        }),
       ],
       linux: {
         cgroupsPath: `/${id}`,
@@ -185,8 +195,14 @@ export class Container {
 
   /** The container's first process: a child of runc, which is the child of what was started. */
   #inner(): number {
-    const child = (pid: number) =>
-      Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0])
-    return child(child(this.#program.pid))
+    return childOf(childOf(this.#program.pid))
   }
+}
+
+/** The only child of a process, whichever of its threads started it. */
+function childOf(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const children = threads.flatMap((id) => readFileSync(`/proc/${pid}/task/${id}/children`, 'utf8').match(/\d+/g) ?? [])
+  if (children.length !== 1) throw new Error(`process ${pid} has ${children.length} children instead of one`)
+  return Number(children[0])
 }
