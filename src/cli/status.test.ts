@@ -49,6 +49,11 @@ test('a bridge that is ready is told with each stream and sink, and the exit cod
   })
 })
 
+test('the address of a Service, as Kubernetes puts it into the environment of pods, is one', async () => {
+  await using server = await serve(() => ready)
+  assert.equal((await ask(server.url.replace('http:', 'tcp:'))).code, ExitCode.done)
+})
+
 test('one that is not is told with what it waits for, and the exit code is 1', async () => {
   await using server = await serve(() => notReady)
   assert.deepEqual(await ask(server.url), {

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { ExitCode } from './exit-code.ts'
 
 export interface StatusOptions {
-  /** Of the probes, without a path: `http://127.0.0.1:8080`. */
+  /** Of the probes, without a path: `http://127.0.0.1:8080`, or `tcp://10.96.0.7:8080`, as pods are told of a Service. */
   readonly url: string
   /** Milliseconds that it may take to become ready. 0: it is asked once. */
   readonly waitMs: number
@@ -31,7 +31,7 @@ const TIMEOUT_MS = 5_000
  * image is: `kubectl exec deploy/deltawire -- deltawire status`, and the test of the Helm chart.
  */
 export async function status({ url, waitMs, clock, stdout, stderr, signal }: StatusOptions): Promise<ExitCode> {
-  const base = URL.parse(url)
+  const base = URL.parse(url.replace(/^tcp:/, 'http:'))
   if (!base?.protocol.startsWith('http')) {
     stderr.write('--url: not an absolute URL such as http://127.0.0.1:8080\n')
     return ExitCode.usage
