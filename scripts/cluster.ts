@@ -29,7 +29,7 @@ In another terminal, as root, here:
 - Pods reach this machine at ${cluster.address}, and nothing beyond it. NodePorts are at ${cluster.nodeAddress}.
 - Images are imported, not pulled: npm run cluster -- ARCHIVE... imports archives of images (docker or OCI). There is
   ${cluster.image}, which waits when it has no command.
-- There is no DNS: pods reach services by address.`)
+- Pods reach services by name.`)
 for (const archive of process.argv.slice(2)) {
   await cluster.importImage(archive)
   console.log(`Imported ${archive}.`)

@@ -1,6 +1,6 @@
 /** The cluster that tests run the product in: what it can do, and that nothing of it stays. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ExecFileException, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { basename, join } from 'node:path'
@@ -32,14 +32,20 @@ test('a cluster runs pods, they reach its API server and this machine, and in th
       assert.equal(await cluster.kubectl('logs', 'job/talker'), 'said by a pod\n')
     })
     await t.test('a pod reaches a server on this machine, by the address of the cluster', () => reachesMachine(cluster))
-    await t.test('nothing beyond this machine is reached from a pod, and no name is resolved', async () => {
+    await t.test('nothing beyond this machine is reached from a pod, and no name of it is resolved', async () => {
       const inPod = (...command: readonly string[]) =>
-        assert.rejects(cluster.kubectl('exec', 'deployment/web', '--', ...command), (error: Error) => {
+        assert.rejects(cluster.kubectl('exec', 'deployment/web', '--', ...command), (error: ExecFileException) => {
           report(error.message.split('\n').slice(1, 2).join())
-          return /No route to host|Network is unreachable|Connection refused/.test(error.message)
+          return /No route to host|Network is unreachable|REFUSED/.test(`${error.message} ${error.stdout}`)
         })
       await inPod('nc', '-w', '10', '203.0.113.1', '80')
-      await inPod('nslookup', 'kubernetes.default')
+      await inPod('nslookup', 'example.com.')
+    })
+    await t.test('a pod finds a service by its name', async () => {
+      await cluster.kubectl('expose', 'deployment/web', '--port=80')
+      const lookup = ['exec', 'deployment/web', '--', 'nslookup', 'web.default.svc.cluster.local']
+      const address = await cluster.kubectl('get', 'service', 'web', '--output=jsonpath={.spec.clusterIP}')
+      await eventually(async () => (await cluster.kubectl(...lookup)).includes(address), { what: 'the name resolves' })
     })
     await t.test('a pod uses the API server with its service account, and has its rights', () => usesApi(cluster))
     await t.test('etcd tells the history of the cluster', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { buildah } from './buildah.ts'
 import type { Component } from './component.ts'
+import { coredns } from './coredns.ts'
 import { GO, go } from './go.ts'
 import { helm3, helm4 } from './helm.ts'
 import { kafka } from './kafka.ts'
@@ -69,6 +70,7 @@ export const components: readonly Component[] = [
   etcd,
   kubeApiserver,
   kubernetesNode,
+  coredns,
   nodeSystem,
   buildah,
   cloudeventsPython,

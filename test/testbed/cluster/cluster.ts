@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { AdminClient, type TestObject } from '../admin-client.ts'
 import { cacheFolder, use } from '../component.ts'
 import { etcd } from '../components.ts'
+import { coredns } from '../coredns.ts'
 import { kubeApiserver, kubernetesNode } from '../kubernetes-components.ts'
 import { nodeSystem } from '../node-components.ts'
 import { Recorder } from '../recorder.ts'
@@ -17,11 +18,13 @@ import { API, CERTIFICATES, IMAGE, kubeconfigOf, kubeconfigs, NODE_NAME, nodeFil
 import {
   apiServerFlags,
   controllerManagerFlags,
+  corednsFlags,
+  dnsEndpoints,
+  dnsService,
   ETCD_URL,
   etcdFlags,
   kubeletFlags,
   kubeProxyFlags,
-  noDns,
   schedulerFlags,
 } from './flags.ts'
 import { holdMachine, requireAbility } from './machine.ts'
@@ -39,8 +42,8 @@ export interface ClusterOptions {
  * installed. There is one on a machine at a time: waits while another process, or this one, has one. Rejects, naming what
  * is missing, where it cannot run: it takes Linux and root.
  *
- * Pods reach the machine at `cluster.address`, and nothing beyond it. Images are imported, not pulled. There is no DNS:
- * lookups in pods fail at once.
+ * Pods reach the machine at `cluster.address`, and nothing beyond it. Images are imported, not pulled. The names
+ * of services resolve, others are refused at once.
  */
 export async function startCluster({ report = () => {} }: ClusterOptions = {}): Promise<Cluster> {
   requireAbility()
@@ -49,6 +52,7 @@ export async function startCluster({ report = () => {} }: ClusterOptions = {}): 
     kubernetes: await use(kubernetesNode),
     kubeApiserver: dirname(await use(kubeApiserver)),
     etcd: dirname(await use(etcd)),
+    coredns: dirname(await use(coredns)),
   }
   report('components are installed')
   await using owned = new AsyncDisposableStack()
@@ -121,7 +125,9 @@ export class Cluster implements AsyncDisposable {
     node.start('kube-controller-manager', controllerManagerFlags)
     node.start('kube-scheduler', schedulerFlags)
     node.start('kube-proxy', kubeProxyFlags)
-    await cluster.admin.create('/api/v1/namespaces/kube-system/services', noDns)
+    await cluster.admin.create('/api/v1/namespaces/kube-system/services', dnsService)
+    await cluster.admin.create('/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices', dnsEndpoints)
+    node.start('coredns', corednsFlags)
     const kubelet = node.start('kubelet', kubeletFlags)
     await cluster.#whenUsable(kubelet, report)
     cluster.#owned = owned.move()
@@ -139,7 +145,13 @@ export class Cluster implements AsyncDisposable {
 
   /** Makes the images of an archive (docker or OCI, not compressed) available to pods, under the names that it gives. */
   async importImage(archive: string): Promise<void> {
-    await this.#node.run('ctr', ['--namespace=k8s.io', 'images', 'import', '-'], archive)
+    try {
+      await this.#node.run('ctr', ['--namespace=k8s.io', 'images', 'import', '-'], archive)
+    } catch (cause) {
+      throw new Error(`${archive} cannot be imported: it takes an archive of images, docker or OCI, not compressed`, {
+        cause,
+      })
+    }
   }
 
   /** etcd's own history, from now or from a revision on: the truth that tests compare with. */

@@ -8,6 +8,7 @@ export const API = `https://${network.node}:6443`
 export const ETCD = 2379
 export const CERTIFICATES = '/etc/kubernetes/pki'
 export const CONTAINERD = '/run/containerd/containerd.sock'
+export const COREFILE = '/etc/coredns/Corefile'
 export const TOKENS = '/etc/kubernetes/tokens.csv'
 
 const users = {
@@ -34,6 +35,7 @@ export function nodeFiles(token: (user: string) => string): Readonly<Record<stri
     '/etc/cni/net.d/10-bridge.conflist': JSON.stringify(cni),
     '/etc/kubernetes/kubelet.yaml': JSON.stringify(kubelet),
     '/etc/kubernetes/kube-proxy.yaml': JSON.stringify(kubeProxy),
+    [COREFILE]: coredns,
     [TOKENS]: Object.entries(users)
       .map(([user, { name, groups }]) => `${token(user)},${name},${name},"${groups.join(',')}"\n`)
       .join(''),
@@ -68,6 +70,15 @@ const containerd = `version = 2
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
+`
+
+/** The names of the cluster, and no others: what else is asked for is refused at once. */
+const coredns = `cluster.local:53 {
+  errors
+  kubernetes cluster.local {
+    kubeconfig ${kubeconfigOf('admin')}
+  }
+}
 `
 
 const cni = {

@@ -1,18 +1,24 @@
-/** The arguments that the programs of a cluster are started with, and the object that stands for its DNS. */
-import { CERTIFICATES, ETCD, kubeconfigOf, NODE_NAME, TOKENS } from './configuration.ts'
+/** The arguments that the programs of a cluster are started with, and the objects that its DNS is reached by. */
+import { CERTIFICATES, COREFILE, ETCD, kubeconfigOf, NODE_NAME, TOKENS } from './configuration.ts'
 import { network } from './node.ts'
 
-/** A service without endpoints: kube-proxy refuses what is sent to it, and nobody waits for an answer. */
-export const noDns = {
-  metadata: { name: 'kube-dns' },
-  spec: {
-    clusterIP: network.dns,
-    ports: [
-      { name: 'dns', protocol: 'UDP', port: 53 },
-      { name: 'dns-tcp', protocol: 'TCP', port: 53 },
-    ],
-  },
+const dnsPorts = [
+  { name: 'dns', protocol: 'UDP', port: 53 },
+  { name: 'dns-tcp', protocol: 'TCP', port: 53 },
+]
+
+/** Where pods ask for names. */
+export const dnsService = { metadata: { name: 'kube-dns' }, spec: { clusterIP: network.dns, ports: dnsPorts } }
+
+/** What stands behind it: a process of the node, in no pod. */
+export const dnsEndpoints = {
+  metadata: { name: 'kube-dns', labels: { 'kubernetes.io/service-name': 'kube-dns' } },
+  addressType: 'IPv4',
+  endpoints: [{ addresses: [network.node] }],
+  ports: dnsPorts,
 }
+
+export const corednsFlags = [`-conf=${COREFILE}`]
 
 export const ETCD_URL = `http://${network.node}:${ETCD}`
 

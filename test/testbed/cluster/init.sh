@@ -5,7 +5,7 @@
 #
 #   stdin: a line when the node's network interface is there, then nothing      stdout: its pid outside, then "ready"
 set -eu
-root=$1 system=$2 kubernetes=$3 control=$4 etcd=$5 address=$6 services=$7 cgroup=$8
+root=$1 system=$2 kubernetes=$3 control=$4 etcd=$5 coredns=$6 address=$7 services=$8 cgroup=$9
 
 read -r pid _ </proc/self/stat # the process file system is still the machine's
 echo "$pid"
@@ -18,6 +18,7 @@ bind "$system/usr" "$root/usr"
 bind "$kubernetes" "$root/opt/kubernetes"
 bind "$control" "$root/opt/kube-apiserver"
 bind "$etcd" "$root/opt/etcd"
+bind "$coredns" "$root/opt/coredns"
 cd "$root"
 mkdir -p proc sys dev run tmp machine
 mount -t proc proc proc

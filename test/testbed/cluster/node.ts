@@ -40,6 +40,7 @@ export interface NodeParts {
   readonly kubernetes: string
   readonly kubeApiserver: string
   readonly etcd: string
+  readonly coredns: string
 }
 
 export class ClusterNode implements AsyncDisposable {
@@ -58,7 +59,7 @@ export class ClusterNode implements AsyncDisposable {
     this.root = join(folder, 'root')
     const namespaces = ['--mount', '--net', '--pid', '--ipc', '--uts', '--fork', '--kill-child=SIGKILL']
     const { machine: _, node, prefix, services } = network
-    const folders = [this.root, parts.system, parts.kubernetes, parts.kubeApiserver, parts.etcd]
+    const folders = [this.root, parts.system, parts.kubernetes, parts.kubeApiserver, parts.etcd, parts.coredns]
     const init = ['sh', join(import.meta.dirname, 'init.sh'), ...folders, `${node}/${prefix}`, services, NAME]
     this.#init = spawn('unshare', [...namespaces, ...init], { detached: true })
     this.#init.stderr.on('data', (text) => {
@@ -171,5 +172,5 @@ export class ClusterNode implements AsyncDisposable {
 
 const environment = {
   HOME: '/root',
-  PATH: '/opt/kubernetes:/opt/kube-apiserver:/opt/etcd:/usr/sbin:/usr/bin',
+  PATH: '/opt/kubernetes:/opt/kube-apiserver:/opt/etcd:/opt/coredns:/usr/sbin:/usr/bin',
 }
