@@ -34,7 +34,7 @@ export class Helm implements AsyncDisposable {
   }
 
   async test(release: string, namespace: string): Promise<string> {
-    return await this.run('test', release, '--namespace', namespace, '--logs', '--timeout=2m')
+    return await this.run('test', release, '--namespace', namespace, '--timeout=2m')
   }
 
   /** Resolves when all that it made is gone. */
