@@ -11,7 +11,7 @@ ARG BASE=gcr.io/distroless/nodejs24-debian13:nonroot
 # JavaScript is the same everywhere: it is bundled once, on the machine's own architecture.
 FROM --platform=$BUILDPLATFORM ${BUILDER} AS builder
 WORKDIR /source
-COPY package.json package-lock.json .npmrc ./
+COPY package.json package-lock.json .npmrc LICENSE ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts
 COPY src src
 COPY sinks sinks

@@ -2,7 +2,7 @@
  * `node scripts/bundle.ts FOLDER`: the program as the image holds it, without node_modules. What a configuration does not
  * use (kafkajs, the AWS SDK) is in files that are not loaded then. The same sources give the same bytes.
  */
-import { copyFile, mkdir } from 'node:fs/promises'
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { Ajv } from 'ajv'
 import { _ } from 'ajv/dist/compile/codegen/index.js'
@@ -15,8 +15,8 @@ import { ajvOptions, digestOf } from '../src/config/validator.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
-/** Files that the program reads beside itself. */
-const files = ['src/cli/demo.yaml']
+/** What lies beside the program: files that it reads, and its licence. */
+const files = ['src/cli/demo.yaml', 'LICENSE']
 
 /** Fills src/config/compiled-ahead.ts. A schema that is forgotten here cannot be checked in the image, which says so. */
 const compiledAhead: Plugin = {
@@ -54,14 +54,14 @@ if (folder === undefined) {
   console.error('usage: node scripts/bundle.ts FOLDER')
   process.exit(2)
 }
-await mkdir(folder, { recursive: true })
-await build({
+const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: { main: 'src/main.ts' },
   outdir: resolve(folder),
   outExtension: { '.js': '.mjs' },
   bundle: true,
   splitting: true,
+  metafile: true,
   platform: 'node',
   format: 'esm',
   target: 'node24',
@@ -70,3 +70,18 @@ await build({
   plugins: [compiledAhead],
 })
 for (const file of files) await copyFile(join(root, file), join(folder, basename(file)))
+await writeFile(join(folder, 'LICENSES.packages'), await licenses(Object.keys(metafile.inputs)))
+
+/** What the licences of the packages in the bundle ask for: their texts, each once. */
+async function licenses(inputs: readonly string[]): Promise<string> {
+  const folders = inputs.flatMap((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input) ?? [])
+  const texts = new Map<string, string[]>()
+  for (const path of [...new Set(folders)].sort()) {
+    const read = async (file: string) => (await readFile(join(root, path, file), 'utf8')).trim()
+    const { name, version, license } = JSON.parse(await read('package.json')) as Readonly<Record<string, string>>
+    const files = (await readdir(join(root, path))).filter((file) => /^(?:licen[cs]e|notice|copying)\b/i.test(file))
+    const text = (await Promise.all(files.sort().map(read))).join('\n\n')
+    texts.set(text, [...(texts.get(text) ?? []), `${name} ${version} (${license})`])
+  }
+  return [...texts].map(([text, packages]) => `==== ${packages.join(', ')}\n\n${text}\n`).join('\n')
+}

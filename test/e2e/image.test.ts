@@ -68,7 +68,11 @@ test('it holds no shell, no package manager and no packages, and nothing of it i
   const listed = await Promise.all(unpacked.layers.map((layer) => run('tar', ['--list', '--verbose', '--file', layer])))
   const lines = listed.flatMap(({ stdout }) => stdout.trim().split('\n'))
   const files = lines.map((line) => ({ mode: line.slice(0, 10), path: line.slice(line.indexOf(':') + 4) }))
-  assert.ok(files.some(({ path }) => path === 'opt/deltawire/main.mjs'))
+  const program = files.map(({ path }) => /^opt\/deltawire\/([a-zA-Z.]+)$/.exec(path)?.[1])
+  assert.deepEqual(
+    program.filter((name) => name !== undefined),
+    ['LICENSE', 'LICENSES.packages', 'demo.yaml', 'main.mjs'],
+  )
   const unwanted = /(?:^|\/)(?:node_modules|npm|npx|corepack|apt|dpkg|sh|bash|dash|busybox)\/?$/
   assert.deepEqual(
     files.filter(
@@ -117,6 +121,7 @@ test('the same sources make the same image, wherever and whenever', async () => 
     const root = join(import.meta.dirname, '../..')
     const parts = [
       'Dockerfile',
+      'LICENSE',
       '.dockerignore',
       '.npmrc',
       'package.json',

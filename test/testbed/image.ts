@@ -4,11 +4,11 @@
  * there (base-images.ts).
  */
 import { execFile } from 'node:child_process'
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { existsSync, globSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import packageJson from '../../package.json' with { type: 'json' }
 import { type BaseImage, baseImagesOf, extraCertificates } from './base-images.ts'
@@ -37,8 +37,12 @@ export interface Image {
   readonly name: string
 }
 
+/** Of everything in an image, seconds: the same sources make the same image. */
+const timestamp = process.env.SOURCE_DATE_EPOCH ?? '0'
 /** Archives that are kept of one image: a test may still read the one before. */
 const KEPT = 3
+/** No build takes so long. */
+const ABANDONED_MS = 60 * 60_000
 
 /** The image of this checkout, with the name that the chart gives it. */
 export async function productImage(): Promise<Image> {
@@ -68,8 +72,10 @@ export async function buildImage(source: ImageSource): Promise<string> {
     ask: async () => source.name,
   }
   await install(image)
+  const file = fileOf(image)
+  await utimes(dirname(file), new Date(), new Date())
   await removeOlder(name)
-  return fileOf(image)
+  return file
 }
 
 /** Builds it, whatever is there already. */
@@ -106,7 +112,7 @@ class Build implements AsyncDisposable {
       '--isolation=chroot',
       '--layers=false',
       '--pull-never',
-      `--timestamp=${process.env.SOURCE_DATE_EPOCH ?? 0}`,
+      `--timestamp=${timestamp}`,
       `--secret=id=npmrc,src=${npmrc}`,
       ...(existsSync(authorities) ? [`--volume=${resolve(authorities)}:${extraCertificates}:ro`] : []),
       ...Object.entries(args).map(([key, value]) => `--build-arg=${key}=${value}`),
@@ -161,14 +167,12 @@ const slug = (name: string) => name.replace(/:.*$/, '').replaceAll(/[^a-z0-9]+/g
 /** Of all that the image is made from: the same digest, the same image. */
 async function digestOf({ context, dockerfile, name, args = {}, bases = [] }: ImageSource): Promise<string> {
   const hash = createHash('sha256')
-  hash.update(JSON.stringify([name, args, bases, buildah.version]))
-  for (const file of [dockerfile ?? join(context, 'Dockerfile'), ...(await contents(context))]) await add(hash, file)
+  hash.update(JSON.stringify([name, args, bases, buildah.version, timestamp]))
+  for (const file of [dockerfile ?? join(context, 'Dockerfile'), ...(await contents(context))]) {
+    const { mode, size } = await stat(file)
+    hash.update(JSON.stringify([relative(context, file), mode & 0o111, size])).update(await readFile(file))
+  }
   return hash.digest('hex')
-}
-
-async function add(hash: Hash, file: string): Promise<void> {
-  const { mode } = await stat(file)
-  hash.update(JSON.stringify([basename(dirname(file)), basename(file), mode & 0o111])).update(await readFile(file))
 }
 
 /** The files in a context; with a .dockerignore that leaves out everything but, what it lets through. */
@@ -176,18 +180,22 @@ async function contents(context: string): Promise<readonly string[]> {
   const ignore = join(context, '.dockerignore')
   const lines = existsSync(ignore) ? (await readFile(ignore, 'utf8')).split('\n') : []
   const through = lines.flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []))
-  const roots = lines.includes('*') ? through.flatMap((path) => [path, `${path}/**`]) : ['**']
+  const roots = lines.includes('*') ? ['.dockerignore', ...through.flatMap((path) => [path, `${path}/**`])] : ['**']
   const files = globSync(roots, { cwd: context, withFileTypes: true }).filter((entry) => entry.isFile())
   return files.map((entry) => join(entry.parentPath, entry.name)).sort()
 }
 
+/** Archives that were not used lately, and what a build that was killed has left. */
 async function removeOlder(name: string): Promise<void> {
-  const folders = (await readdir(cacheFolder())).filter((entry) => new RegExp(`^${name}-[0-9a-f]{16}$`).test(entry))
-  const dated = await Promise.all(
-    folders.map(async (entry) => ({
-      path: join(cacheFolder(), entry),
-      at: (await stat(join(cacheFolder(), entry))).mtimeMs,
-    })),
-  )
-  for (const { path } of dated.sort((a, b) => b.at - a.at).slice(KEPT)) await rm(path, { recursive: true, force: true })
+  const folders: { readonly path: string; readonly whole: boolean; readonly usedMs: number }[] = []
+  for (const entry of await readdir(cacheFolder())) {
+    const [, making] = new RegExp(`^${name}-[0-9a-f]{16}(\\.making-.*)?$`).exec(entry) ?? ['', 'no']
+    if (making === 'no') continue
+    const path = join(cacheFolder(), entry)
+    const found = await stat(path).catch(() => undefined) // it was renamed or removed just now
+    if (found) folders.push({ path, whole: making === undefined, usedMs: found.mtimeMs })
+  }
+  const whole = folders.filter((folder) => folder.whole).sort((a, b) => b.usedMs - a.usedMs)
+  const abandoned = folders.filter((folder) => !folder.whole && folder.usedMs < Date.now() - ABANDONED_MS)
+  for (const { path } of [...whole.slice(KEPT), ...abandoned]) await rm(path, { recursive: true, force: true })
 }
