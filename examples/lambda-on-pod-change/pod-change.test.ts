@@ -8,6 +8,7 @@ import { startBridge } from '../../test/e2e/support/bridge-process.ts'
 import { eventually } from '../../test/support/eventually.ts'
 import type { TestObject } from '../../test/testbed/admin-client.ts'
 import { startApiServer } from '../../test/testbed/api-server.ts'
+import { matched } from '../../test/testbed/event-ruler.ts'
 import { startMoto } from '../../test/testbed/moto.ts'
 import { type EventBridgeEvent, handler } from './handler.ts'
 import { deploy, queueForFunction } from './stack.ts'
@@ -103,6 +104,9 @@ test('a crashing pod, and no other change, comes to the function as an alert', a
   assert.ok(!passed.has(idOf(label ?? created)))
   const otherAdded = onBus.filter(({ detail }) => /added/.test(String(detail.type)) && detail.name === 'other')
   assert.deepEqual(passed, new Set([...written.map(idOf), ...otherAdded.map(({ detail }) => String(detail.id))]))
+
+  const byAws = await matched(stack.pattern, onBus)
+  assert.deepEqual(new Set(byAws.map(({ detail }) => String(detail.id))), passed)
 
   const lines = t.mock.method(console, 'log', () => {})
   const alerts = (await Promise.all([...queued, ...queued].map(handler))).flat()

@@ -1,6 +1,7 @@
 /** What can be known of the template without an AWS account. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { matched } from '../../test/testbed/event-ruler.ts'
 import { startMoto } from '../../test/testbed/moto.ts'
 import { deploy, readTemplate, referencesOf, text } from './stack.ts'
 
@@ -46,6 +47,38 @@ test('who may do what is no more than it takes', () => {
   assert.deepEqual(
     new Set(statements.flatMap(({ Action }) => Action)),
     new Set(['events:PutEvents', 'events:DescribeEventBus', 'sqs:SendMessage']),
+  )
+})
+
+test('the rule takes what may be about the state of a container, by the word of the engine that EventBridge has', async () => {
+  const pattern = readTemplate(text).Resources.Rule?.Properties.EventPattern ?? assert.fail()
+  const event = (name: string, type: string, resource: string, changed?: readonly string[]) => ({
+    name,
+    'detail-type': `io.deltawire.${type}.v1`,
+    source: `kubernetes://test/api/v1/${resource}`,
+    detail: {
+      resource,
+      data: { object: { status: { containerStatuses: [{ name: 'app' }] } }, ...(changed && { changed }) },
+    },
+  })
+  const waiting = '/status/containerStatuses/0/state/waiting'
+  const events = [
+    event('a container', 'object.updated', 'pods', ['/metadata/labels/tier', waiting]),
+    event('the first statuses', 'object.updated', 'pods', ['/status/containerStatuses']),
+    event('an init container', 'object.updated', 'pods', ['/status/initContainerStatuses/0/ready']),
+    event('very much', 'object.updated', 'pods', ['/metadata', '/status']),
+    event('nobody knows what', 'object.updated', 'pods'),
+    event('a pod that is new', 'object.added', 'pods'),
+    event('no: a label', 'object.updated', 'pods', ['/metadata/labels/tier']),
+    event('no: a condition', 'object.updated', 'pods', ['/status/conditions/0/status']),
+    event('no: a delete', 'object.deleted', 'pods'),
+    event('no: of a snapshot', 'snapshot.item', 'pods'),
+    event('no: no pod', 'object.updated', 'deployments.apps', [waiting]),
+  ]
+  const names = (await matched(pattern, events)).map(({ name }) => name)
+  assert.deepEqual(
+    names,
+    events.map(({ name }) => name).filter((name) => !name.startsWith('no: ')),
   )
 })
 

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { buildah } from './buildah.ts'
 import type { Component } from './component.ts'
 import { coredns } from './coredns.ts'
+import { eventRuler } from './event-ruler.ts'
 import { GO, go } from './go.ts'
 import { helm3, helm4 } from './helm.ts'
 import { kafka } from './kafka.ts'
@@ -75,6 +76,7 @@ export const components: readonly Component[] = [
   buildah,
   cloudeventsPython,
   moto,
+  eventRuler,
   kafka,
   helm3,
   helm4,
