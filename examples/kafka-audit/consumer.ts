@@ -60,6 +60,7 @@ consumer.on(consumer.events.CRASH, ({ payload }) => {
 })
 
 await admin.connect()
+await tellExpired()
 await consumer.connect()
 await consumer.subscribe({ topic, fromBeginning: true })
 await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: read })
@@ -67,7 +68,17 @@ await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
 await consumer.disconnect()
 await admin.disconnect()
 
-async function read({ batch, resolveOffset, heartbeat, isStale, isRunning }: EachBatchPayload): Promise<void> {
+/** Whatever fails here, the partition is begun again: its audit must not be further on than what is printed. */
+async function read(payload: EachBatchPayload): Promise<void> {
+  try {
+    await readBatch(payload)
+  } catch (error) {
+    partitions.delete(payload.batch.partition)
+    throw error
+  }
+}
+
+async function readBatch({ batch, resolveOffset, heartbeat, isStale, isRunning }: EachBatchPayload): Promise<void> {
   const partition = partitions.get(batch.partition) ?? (await open(batch.partition))
   if (isStale()) return // it is read from the beginning first
   let printed = ''
@@ -92,6 +103,16 @@ function linesOf(audit: Audit, partition: number, message: KafkaMessage): readon
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     return [`unreadable: partition ${partition}, offset ${message.offset}: ${error.message}`]
+  }
+}
+
+/** Records that Kafka removed before they were read: the one loss that would not show otherwise. */
+async function tellExpired(): Promise<void> {
+  const [ofGroup] = await admin.fetchOffsets({ groupId, topics: [topic] })
+  for (const { partition, low } of await admin.fetchTopicOffsets(topic)) {
+    const committed = BigInt(ofGroup?.partitions.find((one) => one.partition === partition)?.offset ?? '-1')
+    if (committed < 0n || committed >= BigInt(low)) continue
+    await print(`expired: partition ${partition}: the records from ${committed} to before ${low} were never read\n`)
   }
 }
 
