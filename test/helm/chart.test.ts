@@ -1,10 +1,10 @@
 /** What the chart makes, with Helm 3 and with Helm 4. */
 import assert from 'node:assert/strict'
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import packageJson from '../../package.json' with { type: 'json' }
 import { chartValues } from '../../scripts/chart/values.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -18,6 +18,7 @@ import {
   helm,
   helms,
   type Manifest,
+  manifestsIn,
   podOf,
   render,
   type Values,
@@ -162,7 +163,7 @@ test('memory is limited, CPU is not', async () => {
 })
 
 test('Secrets become files under their names, and nothing else of the file system can be written but /tmp', async () => {
-  const manifests = await rendered({ credentials: { existingSecrets: ['kafka', 'web.hook'] } })
+  const manifests = await rendered({ credentials: { existingSecrets: ['kafka', 'web.hook', 'kafka'] } })
   const { volumeMounts } = containerOf(manifests)
   assert.deepEqual(
     volumeMounts.map(({ mountPath, readOnly }) => [mountPath, readOnly ?? false]),
@@ -333,6 +334,22 @@ test('every value that is off by default has its effect', async () => {
   for (const kind of ['ServiceMonitor', 'PodMonitor', 'NetworkPolicy', 'LimitRange'])
     assert.ok(kinds.includes(kind), kind)
   assert.deepEqual(find(manifests, 'ServiceAccount').metadata.annotations, everything.serviceAccount.annotations)
+})
+
+test('as a part of another chart it is the same, and takes registries and its switch from there', async () => {
+  const umbrella = join(folder, 'umbrella')
+  cpSync(chart, join(umbrella, 'charts/deltawire'), { recursive: true })
+  const dependency = { name: 'deltawire', version: packageJson.version, condition: 'deltawire.enabled' }
+  const parent = { apiVersion: 'v2', name: 'umbrella', version: '1.0.0', dependencies: [dependency] }
+  writeFileSync(join(umbrella, 'Chart.yaml'), stringify(parent))
+  const values = { global: { imageRegistry: 'r.io' }, deltawire: { enabled: true, config: { cluster: 'prod' } } }
+  for (const component of helms) {
+    const text = await helm(component, ['template', 'deltawire', umbrella, '--namespace', 'deltawire'], values)
+    const alone = await render(component, { global: values.global, config: { cluster: 'prod' } })
+    assert.deepEqual(manifestsIn(text), alone)
+    const off = await helm(component, ['template', 'x', umbrella], { deltawire: { enabled: false } })
+    assert.deepEqual(manifestsIn(off), [])
+  }
 })
 
 test('what can be switched off is not there', async () => {

@@ -88,6 +88,11 @@ export async function render(
   ...args: readonly string[]
 ): Promise<readonly Manifest[]> {
   const text = await helm(component, ['template', 'deltawire', chart, '--namespace', 'deltawire', ...args], values)
+  return manifestsIn(text)
+}
+
+/** The objects of a rendered text. */
+export function manifestsIn(text: string): readonly Manifest[] {
   return parseAllDocuments(text, { uniqueKeys: true }).flatMap((document) => {
     if (document.errors.length > 0) throw new Error(`rendered YAML is not valid: ${document.errors.join()}`)
     const value = document.toJS() as Manifest | null
