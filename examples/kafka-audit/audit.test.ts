@@ -151,13 +151,19 @@ test('a gap is told, and after a restored backup older versions are news again',
   assert.match(linesOf(audit, about('a', 'updated', 7))[0] ?? '', /updated/)
 })
 
-test('two streams of one resource, and two clusters, are kept apart', () => {
+test('two streams of one resource are kept apart: the end of one says nothing of the other', () => {
   const audit = new Audit()
-  const other = { stream: 'others/deployments.apps' }
-  linesOf(audit, about('a', 'added', 1), about('b', 'added', 2, other), begin(5), item('a', 5, 1), end(5, { items: 1 }))
+  linesOf(audit, about('a', 'added', 1), about('b', 'added', 2, { stream: 'others/deployments.apps' }))
+  const lines = linesOf(audit, begin(5), end(5, { items: 0 }))
+  assert.deepEqual(
+    lines
+      .filter((line) => / gone {6}/.test(line))
+      .map((line) => line.split(' ').find((word) => word.startsWith('shop/'))),
+    ['shop/a'],
+  )
   assert.deepEqual(
     [...audit.timelines()].map(({ subject }) => subject),
-    ['shop/a', 'shop/b'],
+    ['shop/b'],
   )
 })
 

@@ -59,12 +59,13 @@ consumer.on(consumer.events.CRASH, ({ payload }) => {
   process.exit(1)
 })
 
+const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
 await admin.connect()
 await tellExpired()
 await consumer.connect()
 await consumer.subscribe({ topic, fromBeginning: true })
 await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: read })
-await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+await stopped
 await consumer.disconnect()
 await admin.disconnect()
 

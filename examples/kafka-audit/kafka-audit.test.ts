@@ -205,7 +205,8 @@ test('with TLS, a password and no more rights than README.md gives', async () =>
   ])
   consumer.start()
 
-  const producer = new kafkajs.Kafka({ brokers: [kafka.bootstrap], logLevel: kafkajs.logLevel.NOTHING }).producer()
+  const client = new kafkajs.Kafka({ brokers: [kafka.bootstrap], logLevel: kafkajs.logLevel.NOTHING })
+  const producer = client.producer()
   await producer.connect()
   const event = {
     specversion: '1.0',
@@ -223,10 +224,23 @@ test('with TLS, a password and no more rights than README.md gives', async () =>
     data: { object: {} },
   }
   const headers = { 'content-type': 'application/cloudevents+json; charset=UTF-8' }
-  await producer.send({ topic, messages: [{ value: 'hello' }, { headers, value: JSON.stringify(event) }] })
-  await producer.disconnect()
+  const value = JSON.stringify(event)
+  const messages = [{ value: 'hello' }, { headers, value }].map((message) => ({ ...message, partition: 0 }))
+  await producer.send({ topic, messages })
   await consumer.line(/^2026-01-01T00:00:00Z added {5}test configmaps shop\/settings$/)
-  await consumer.line(/^unreadable: partition \d, offset \d: .*specversion/)
+  await consumer.line(/^unreadable: partition 0, offset 0: .*specversion/)
   assert.equal(await consumer.end('SIGTERM'), 0)
   assert.equal((await consumer.lines()).length, 2)
+
+  // it is away for longer than Kafka keeps records
+  await producer.send({ topic, messages })
+  await producer.disconnect()
+  const admin = client.admin()
+  await admin.connect()
+  await admin.fetchTopicOffsets(topic) // or kafkajs does not know where the partition is
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '3' }] })
+  await admin.disconnect()
+  consumer.start()
+  await consumer.line(/^expired: partition 0: the records from 2 to before 3 were never read$/)
+  assert.equal(await consumer.end('SIGTERM'), 0)
 })
