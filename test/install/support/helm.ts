@@ -37,7 +37,6 @@ export class Helm implements AsyncDisposable {
     return await this.run('test', release, '--namespace', namespace, '--timeout=2m')
   }
 
-  /** Resolves when all that it made is gone. */
   async uninstall(release: string, namespace: string): Promise<string> {
     return await this.run('uninstall', release, '--namespace', namespace, ...WAIT)
   }
