@@ -1,23 +1,22 @@
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import net from 'node:net'
 import tls from 'node:tls'
 import { Agent, errors } from 'undici'
-import { type Clock, DeliveryError } from '../../src/delivery/sink.ts'
+import { DeliveryError, type SinkContext } from '../../src/delivery/sink.ts'
 import { Leftovers } from './leftovers.ts'
 import type { NetworkGuard } from './network.ts'
 
-/** Paths of PEM files. */
+/** Where the PEM files are. */
 export interface TlsFiles {
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
+  readonly ca?: { readonly file: string }
+  readonly cert?: { readonly file: string }
+  readonly key?: { readonly file: string }
 }
 
 export interface ClientParts {
   readonly guard: NetworkGuard
   readonly files: TlsFiles
-  readonly clock: Clock
+  readonly context: SinkContext
 }
 
 type Pem = { -readonly [K in keyof TlsFiles]: string }
@@ -39,6 +38,7 @@ export class Client implements AsyncDisposable {
   readonly #url: URL
   readonly #guard: NetworkGuard
   readonly #files: TlsFiles
+  readonly #secret: SinkContext['secret']
   readonly #leftovers: Leftovers
   #pem: Pem = {}
   #agent: Agent | undefined
@@ -47,11 +47,12 @@ export class Client implements AsyncDisposable {
   readonly #retired = new Set<Promise<void>>()
 
   /** A host that is an IP literal is never looked up: the caller has asked the guard about it. */
-  constructor(url: URL, { guard, files, clock }: ClientParts) {
+  constructor(url: URL, { guard, files, context }: ClientParts) {
     this.#url = url
     this.#guard = guard
     this.#files = files
-    this.#leftovers = new Leftovers(clock)
+    this.#secret = (reference) => context.secret(reference)
+    this.#leftovers = new Leftovers(context.clock)
   }
 
   /** Opens a connection and closes it: name, network rules, port and TLS are right. Rejects with a DeliveryError. */
@@ -122,14 +123,13 @@ export class Client implements AsyncDisposable {
   async #readFiles(): Promise<Pem> {
     const pem: Pem = {}
     for (const name of ['ca', 'cert', 'key'] as const) {
-      const path = this.#files[name]
-      if (path === undefined) continue
+      const reference = this.#files[name]
+      if (reference === undefined) continue
       try {
-        pem[name] = await readFile(path, 'utf8')
+        pem[name] = await this.#secret(reference)
       } catch (error) {
-        throw new DeliveryError('unavailable', `tls.${name}: ${path} cannot be read: ${codeOf(error)}`, {
-          cause: error,
-        })
+        const reason = error instanceof Error ? error.message : typeof error
+        throw new DeliveryError('unavailable', `tls.${name}: ${reason}`, { cause: error })
       }
     }
     return pem

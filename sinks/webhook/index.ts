@@ -73,7 +73,7 @@ class Webhook implements Sink {
     if ((config.tls.cert === undefined) !== (config.tls.key === undefined)) {
       throw new Error('tls: cert and key go together; one of them is missing')
     }
-    this.#client = new Client(this.#url, { guard, files: config.tls, clock: context.clock })
+    this.#client = new Client(this.#url, { guard, files: config.tls, context })
   }
 
   connect(signal: AbortSignal): Promise<void> {

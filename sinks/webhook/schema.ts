@@ -18,6 +18,16 @@ const secretReference = {
   ],
 } as const
 
+const pem = {
+  oneOf: [
+    {
+      type: 'object',
+      required: ['file'],
+      properties: { file: { type: 'string', minLength: 1, description: 'Path of a file.' } },
+    },
+  ],
+} as const
+
 export const schema = {
   type: 'object',
   required: ['url'],
@@ -75,9 +85,9 @@ export const schema = {
       default: {},
       description: 'PEM files, read again when a connection fails.',
       properties: {
-        ca: { type: 'string', minLength: 1, description: 'Path: certificates to trust instead of the system ones.' },
-        cert: { type: 'string', minLength: 1, description: 'Path: client certificate; needs key.' },
-        key: { type: 'string', minLength: 1, description: 'Path: private key of the client certificate; needs cert.' },
+        ca: { ...pem, description: 'Certificates to trust instead of the system ones.' },
+        cert: { ...pem, description: 'Client certificate; needs key.' },
+        key: { ...pem, description: 'Private key of the client certificate; needs cert.' },
       },
     },
     network: {

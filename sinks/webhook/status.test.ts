@@ -29,8 +29,8 @@ test('S7 Retry-After: seconds, or a date, which counts from now and is 0 when it
   for (const [header, ms] of cases) assert.equal(retryAfterMs(header, now), ms, JSON.stringify(header))
 })
 
-test('docs/delivery.md says of every status what happens', () => {
-  const document = readFileSync(new URL('../../docs/delivery.md', import.meta.url), 'utf8')
+test('docs/sinks/webhook.md says of every status what happens', () => {
+  const document = readFileSync(new URL('../../docs/sinks/webhook.md', import.meta.url), 'utf8')
   const [, rows = ''] = /^\| status \|.*\n\|[-|]+\n((?:\|.*\n)+)/m.exec(document) ?? []
   const told = rows.split('\n').flatMap((row) => {
     const [, statuses = '', code = ''] = row.split('|').map((cell) => cell.trim().replaceAll('`', ''))

@@ -1,12 +1,12 @@
 /** What is particular to this sink; what all must do is in contract.test.ts. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { pino } from 'pino'
-import { DeliveryError, type Sink, type SinkContext } from '../../src/delivery/sink.ts'
+import { DeliveryError, type SecretReference, type Sink, type SinkContext } from '../../src/delivery/sink.ts'
 import type { Infer } from '../../src/lib/json-schema.ts'
 import { ManualClock } from '../../src/lib/manual-clock.ts'
 import { event } from '../contract-kit.ts'
@@ -289,7 +289,7 @@ test('a configuration that cannot work is refused with the key and the way out',
     [{ headers: { host: 'x' } }, /^headers: host is set/],
     [{ headers: { 'x y': '1' } }, /^headers: "x y" is no header name$/],
     [{ headers: { 'x-a': 'canary\r\nx-b: 1' } }, /^headers: the value of x-a holds characters that no header may$/],
-    [{ tls: { cert: '/c.pem' } }, /^tls: cert and key go together/],
+    [{ tls: { cert: { file: '/c.pem' } } }, /^tls: cert and key go together/],
   ]
   for (const [config, message] of cases) {
     assert.throws(
@@ -325,6 +325,8 @@ test('S2 connect honours abort while the other side never finishes the handshake
   await target.until(() => target.connections() === 0)
 })
 
+const read = async (reference: SecretReference) => ('file' in reference ? await readFile(reference.file, 'utf8') : '')
+
 test('S10 TLS: an unknown authority is refused; a replaced ca file is used without a restart', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'deltawire-'))
   try {
@@ -335,10 +337,10 @@ test('S10 TLS: an unknown authority is refused; a replaced ca file is used witho
       'unavailable',
       `127.0.0.1:${target.port} cannot be reached: DEPTH_ZERO_SELF_SIGNED_CERT`,
     ])
-    await using hook = make({ ...at(target, '/', 'https'), tls: { ca } })
+    await using hook = make({ ...at(target, '/', 'https'), tls: { ca: { file: ca } } }, { secret: read })
     const [code, message = ''] = (await attempt(hook)) ?? []
     assert.equal(code, 'unavailable')
-    assert.equal(message, `tls.ca: ${ca} cannot be read: ENOENT`)
+    assert.match(message, /^tls\.ca: ENOENT/)
     await writeFile(ca, two.cert)
     await assert.rejects(hook.connect(signal), { code: 'unavailable' })
     await writeFile(ca, one.cert)
@@ -353,13 +355,14 @@ test('TLS: the client shows its certificate to a receiver that asks for one', as
   const folder = await mkdtemp(join(tmpdir(), 'deltawire-'))
   try {
     const files = { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+    const tls = { ca: { file: files.ca }, cert: { file: files.cert }, key: { file: files.key } }
     await writeFile(files.ca, one.cert)
     await writeFile(files.cert, two.cert)
     await writeFile(files.key, two.key)
     await using target = await HttpTarget.start({ ...one, ca: two.cert, requestCert: true, rejectUnauthorized: true })
-    await using anonymous = make({ ...at(target, '/', 'https'), tls: { ca: files.ca } })
+    await using anonymous = make({ ...at(target, '/', 'https'), tls: { ca: { file: files.ca } } }, { secret: read })
     assert.equal((await attempt(anonymous))?.[0], 'unavailable')
-    await using known = make({ ...at(target, '/', 'https'), tls: files })
+    await using known = make({ ...at(target, '/', 'https'), tls }, { secret: read })
     await known.connect(signal)
     assert.equal(await attempt(known), undefined)
   } finally {
