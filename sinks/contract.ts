@@ -121,12 +121,13 @@ export function testSink<S extends JsonSchema>(name: string, harness: SinkHarnes
   })
 
   row('S5 P2 10,000 events over 100 keys: each once, in order per key', async (target) => {
-    const run = through(make(target), systemClock)
+    const made = make(target)
+    const run = through(made, systemClock)
     const events = numbered(10_000, 100)
     for (const one of events) await run.offer(one)
     assert.deepEqual(await run.worker.close(never()), { undelivered: 0 })
     assert.equal(target.received().length, events.length)
-    assertOrder(target.received())
+    assertOrder(target.received(), made.limits)
   })
 
   for (const [answer, code, retryAfterMs] of harness.answers ?? []) {
@@ -219,7 +220,8 @@ export function testSink<S extends JsonSchema>(name: string, harness: SinkHarnes
 
   row('S10 P9 it heals when the target comes back, in the same process', async (target) => {
     if (!target.stop || !target.restart) return
-    const run = through(make(target), systemClock)
+    const made = make(target)
+    const run = through(made, systemClock)
     const events = numbered(200, 10)
     for (const one of events.slice(0, 100)) await run.offer(one)
     await target.until(() => target.received().length > 10)
@@ -229,7 +231,7 @@ export function testSink<S extends JsonSchema>(name: string, harness: SinkHarnes
     await target.restart()
     assert.deepEqual(await run.worker.close(never()), { undelivered: 0 })
     assert.equal(new Set(target.received().map(({ attributes }) => attributes.id)).size, events.length)
-    assertOrder(target.received())
+    assertOrder(target.received(), made.limits)
   })
 
   row('S11 an attempt that is aborted settles, and nothing is sent afterwards', async (target) => {
@@ -337,7 +339,8 @@ export function testSink<S extends JsonSchema>(name: string, harness: SinkHarnes
           fc.array(fc.option(faults, { freq: 10 }), { minLength: 100, maxLength: 100 }),
           async (script) => {
             await using target = await harness.start()
-            const run = through(make(target), systemClock)
+            const made = make(target)
+            const run = through(made, systemClock)
             const events = numbered(script.length, 7)
             for (const [index, one] of events.entries()) {
               const fault = script[index]
@@ -348,7 +351,7 @@ export function testSink<S extends JsonSchema>(name: string, harness: SinkHarnes
             assert.deepEqual(await run.worker.close(never()), { undelivered: 0 })
             for (const outcome of run.outcomes.values()) assert.deepEqual(outcome, { type: 'delivered' })
             assert.equal(run.outcomes.size, events.length)
-            assertOrder(target.received())
+            assertOrder(target.received(), made.limits)
             const first = new Map<unknown, Received>()
             for (const received of target.received()) {
               const known = first.get(received.attributes.id)

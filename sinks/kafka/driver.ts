@@ -79,7 +79,8 @@ export class Driver implements AsyncDisposable {
   readonly #partitions = new Map<string, number>()
   /** Aborts when the connections are closed. */
   readonly #over = new AbortController()
-  #useless = false
+  /** Why a connection broke, a login failed, or all were closed. */
+  #broken: string | undefined
 
   constructor({ brokers, compression, tls, sasl, logger }: DriverOptions) {
     this.#brokers = brokers.join(', ')
@@ -111,9 +112,9 @@ export class Driver implements AsyncDisposable {
     this.#admin = kafka.admin({ retry: { retries: 0 } })
   }
 
-  /** A connection failed, or a login: what is sent next needs another driver. */
+  /** What is sent next needs another driver. */
   get isUseless(): boolean {
-    return this.#useless
+    return this.#broken !== undefined
   }
 
   /** Proves that a broker can be reached, accepts the login, and speaks what is needed. Rejects with a DeliveryError. */
@@ -184,7 +185,6 @@ export class Driver implements AsyncDisposable {
 
   /** Waits for what is under way, then closes all connections. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#useless = true
     while (this.#calls.size > 0) await Promise.allSettled(this.#calls)
     await this.#close()
   }
@@ -201,7 +201,9 @@ export class Driver implements AsyncDisposable {
 
   async #call<T>(signal: AbortSignal, topic: string | undefined, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted()
-    this.#over.signal.throwIfAborted()
+    if (this.#broken !== undefined) {
+      throw new DeliveryError('unavailable', `${this.#brokers} cannot be reached: ${this.#broken}`)
+    }
     const call = abortable(work(), this.#over.signal)
     this.#calls.add(call)
     try {
@@ -211,8 +213,8 @@ export class Driver implements AsyncDisposable {
         await this.#close()
         throw signal.reason
       }
-      if (isAboutConnection(error)) this.#useless = true
-      const failure = deliveryError(error, { brokers: this.#brokers, ...(topic !== undefined && { topic }) })
+      const failure = deliveryError(error, { brokers: this.#brokers, topic, broken: this.#broken })
+      if (isAboutConnection(error)) this.#broken ??= 'a request before it failed'
       if (topic !== undefined && failure.code === 'unavailable') this.#partitions.delete(topic)
       throw failure
     } finally {
@@ -222,8 +224,8 @@ export class Driver implements AsyncDisposable {
 
   /** Nothing is sent afterwards: written bytes that have not left are thrown away, and the library gets no new socket. */
   async #close(): Promise<void> {
-    this.#useless = true
-    this.#over.abort(new DeliveryError('unavailable', `the connections to ${this.#brokers} were given up: no answer`))
+    this.#broken ??= 'all connections were closed'
+    this.#over.abort(new DeliveryError('unavailable', `the connections to ${this.#brokers} were closed`))
     await Promise.all(
       Array.from(this.#sockets, async (socket) => {
         const closed = once(socket, 'close')
@@ -233,23 +235,33 @@ export class Driver implements AsyncDisposable {
     )
   }
 
+  /**
+   * Once a connection broke there are no new ones: the library reads the answers of the next on top of what it had of the
+   * old one's, and waits for ever. What is under way on others may end; for the rest there is the next driver.
+   */
   #dial(address: { host: string; port: number }, ssl: tls.ConnectionOptions | undefined, onConnect: () => void) {
-    this.#over.signal.throwIfAborted()
+    if (this.#broken !== undefined) throw new Error(this.#broken)
+    let isOpen = false
+    const opened = () => {
+      isOpen = true
+      onConnect()
+    }
     const servername = net.isIP(address.host) === 0 ? { servername: address.host } : {}
-    const socket = ssl
-      ? tls.connect({ ...address, ...servername, ...ssl }, onConnect)
-      : net.connect({ ...address }, onConnect)
+    const socket = ssl ? tls.connect({ ...address, ...servername, ...ssl }, opened) : net.connect(address, opened)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     socket.setNoDelay(true)
     this.#sockets.add(socket)
-    let ended = false
-    socket.once('end', () => {
-      ended = true
-    })
+    // the library takes note of `end` and `error` alone, and of a socket that is closed here there is neither
+    let isKnown = false
+    const broke = (reason: string) => {
+      isKnown = true
+      if (isOpen) this.#broken ??= reason
+    }
+    socket.once('end', () => broke('the connection was closed'))
+    socket.once('error', (error: NodeJS.ErrnoException) => broke(error.code ?? error.name))
     socket.once('close', () => {
       this.#sockets.delete(socket)
-      // the library listens for `end` alone, and would wait for answers on a connection that was reset
-      if (!ended) socket.emit('end')
+      if (!isKnown) socket.emit('end')
     })
     return socket
   }

@@ -47,11 +47,13 @@ const reasons: Readonly<Record<string, string>> = {
 export interface Subject {
   /** `kafka:9092, kafka-2:9092` */
   readonly brokers: string
-  readonly topic?: string
+  readonly topic: string | undefined
+  /** Why a connection broke, if one did. */
+  readonly broken: string | undefined
 }
 
 /** The error, as the worker wants it. Its text has no message of the client in it, which could hold anything. */
-export function deliveryError(error: unknown, { brokers, topic }: Subject): DeliveryError {
+export function deliveryError(error: unknown, { brokers, topic, broken }: Subject): DeliveryError {
   if (error instanceof DeliveryError) return error
   const { name, type, code } = rootOf(error)
   if (name === 'KafkaJSSASLAuthenticationError') {
@@ -66,7 +68,7 @@ export function deliveryError(error: unknown, { brokers, topic }: Subject): Deli
       `Kafka says ${type} of ${about}${remedy ? `: ${remedy}` : ''}`,
     )
   }
-  return new DeliveryError('unavailable', `${brokers} cannot be reached: ${code ?? reasons[name] ?? name}`)
+  return new DeliveryError('unavailable', `${brokers} cannot be reached: ${code ?? broken ?? reasons[name] ?? name}`)
 }
 
 /** Whether the failure says nothing of the cluster but that the connections, or the login on them, are of no use. */
