@@ -129,14 +129,14 @@ test('the audit tells who changed what, loses nothing over restarts, and knows w
 
   await create(server, 'web')
   await scale(server, 'web', 3)
-  await server.admin.patch(`${deployments}/web?fieldManager=operator`, { metadata: { labels: { tier: 'front' } } })
+  await server.admin.patch(`${deployments}/web?fieldManager=a-operator`, { metadata: { labels: { tier: 'front' } } })
   await server.admin.delete(`${deployments}/web`)
   await consumer.line(/deleted .* default\/web/)
   assert.deepEqual(saidOf('web', await consumer.lines()), [
     'TIME added     default/web by helm',
     'TIME updated   default/web by kubectl /spec/replicas',
-    'TIME updated   default/web by operator /metadata/labels',
-    'TIME deleted   default/web [2 updates, written by helm, kubectl, operator, known since TIME]',
+    'TIME updated   default/web by a-operator /metadata/labels',
+    'TIME deleted   default/web [2 updates, written by helm, kubectl, a-operator, known since TIME]',
   ])
 
   // it is stopped in good order: what happens meanwhile is printed later, and nothing twice

@@ -17,6 +17,7 @@ export interface ManagedFieldsEntry {
   readonly operation?: string
   readonly subresource?: string
   readonly time?: string
+  readonly fieldsV1?: unknown
 }
 
 export interface ObjectMeta {

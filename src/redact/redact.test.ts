@@ -139,13 +139,15 @@ test('redaction is idempotent and leaves its argument alone', () => {
   assert.deepEqual(plain(secret), before)
 })
 
-test('the newest writer is remembered', () => {
+test('the newest writer is remembered, and how many fields it owns', () => {
+  const fieldsV1 = { 'f:status': { 'f:phase': {} } }
   const managedFields = [
-    { manager: 'kubelet', operation: 'Update', subresource: 'status', time: '2026-01-01T00:00:09Z' },
+    { manager: 'kubelet', operation: 'Update', subresource: 'status', time: '2026-01-01T00:00:09Z', fieldsV1 },
     { manager: 'kubectl', operation: 'Apply', time: '2026-01-01T00:00:00Z' },
   ]
   const taken = takenFrom(redact(parse({ apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, managedFields } })))
-  assert.deepEqual(taken, { fieldManager: 'kubelet', changedAt: '2026-01-01T00:00:09Z', redacted: [] })
+  const writer = { manager: 'kubelet', operation: 'Update', subresource: 'status', fields: 2 }
+  assert.deepEqual(taken, { writers: [writer], changedAt: '2026-01-01T00:00:09Z', redacted: [] })
 })
 
 test('F57 members named __proto__ stay data', () => {

@@ -5,7 +5,7 @@
  */
 import { createHmac } from 'node:crypto'
 import type { KubeObject, ManagedFieldsEntry, ObjectMeta } from '../kube/object.ts'
-import { takenFrom, withTaken } from '../kube/taken.ts'
+import { type Taken, takenFrom, withTaken } from '../kube/taken.ts'
 import { escapeStep, isRecord } from '../lib/json-pointer.ts'
 import { type Path, parsePath } from './path.ts'
 
@@ -63,9 +63,8 @@ export function createRedaction({ key, paths, env }: RedactionOptions): Redact {
       result = markCredentials(result, [], isCredential, mark)
     }
     for (const path of paths) result = markAt(result, path, [], mark)
-    const newest = newestEntry(object.metadata.managedFields)
     // every step returns its argument or a copy of the same shape
-    return withTaken(result as T, { fieldManager: newest?.manager, changedAt: newest?.time, redacted: pointers })
+    return withTaken(result as T, { ...lastWrite(object.metadata.managedFields), redacted: pointers })
   }
 }
 
@@ -80,13 +79,24 @@ function stripMetadata(metadata: ObjectMeta): ObjectMeta {
   return kept.length === 0 ? rest : { ...rest, annotations: Object.fromEntries(kept) }
 }
 
-function newestEntry(entries: readonly ManagedFieldsEntry[] | undefined): ManagedFieldsEntry | undefined {
-  let newest: ManagedFieldsEntry | undefined
-  for (const entry of entries ?? []) {
-    // the format is fixed (whole seconds, Z), so text order is time order; of equals the last entry wins
-    if (entry.time !== undefined && (newest?.time === undefined || entry.time >= newest.time)) newest = entry
+function lastWrite(entries: readonly ManagedFieldsEntry[] | undefined): Omit<Taken, 'redacted'> {
+  let changedAt: string | undefined
+  for (const { time } of entries ?? []) {
+    // the format is fixed (whole seconds, Z), so text order is time order
+    if (time !== undefined && (changedAt === undefined || time > changedAt)) changedAt = time
   }
-  return newest
+  const newest = entries?.filter(({ time }) => time !== undefined && time === changedAt) ?? []
+  const writers = newest.map(({ manager, operation, subresource, fieldsV1 }) => {
+    return { manager, operation, subresource, fields: countMembers(fieldsV1) }
+  })
+  return { writers, changedAt }
+}
+
+function countMembers(node: unknown): number {
+  if (!isRecord(node)) return 0
+  let count = 0
+  for (const name of Object.keys(node)) count += 1 + countMembers(node[name])
+  return count
 }
 
 type Trail = (string | number)[]

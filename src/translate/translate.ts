@@ -21,7 +21,7 @@ import {
 } from '../events/index.ts'
 import type { OutboundEvent } from '../events/outbound.ts'
 import { apiVersionOf, type KubeObject, type Resource, resourceName, unreadReason } from '../kube/object.ts'
-import { takenFrom } from '../kube/taken.ts'
+import { fieldManager, takenFrom } from '../kube/taken.ts'
 import type { Change } from '../reconcile/change.ts'
 import type { View } from '../route/view.ts'
 import { type Content, type PartialObject, PayloadWriter, type Size, smallerSize } from './payload.ts'
@@ -79,7 +79,6 @@ export function createTranslator(description: StreamDescription): (change: Notab
     const writer = new PayloadWriter(content)
     const key = partitionKey(cluster, name, { namespace, name: objectName })
     const place = sequence(change.resourceVersion)
-    const taken = takenFrom(object as KubeObject)
     const attributes = {
       ...common,
       id: idOf(change),
@@ -97,7 +96,7 @@ export function createTranslator(description: StreamDescription): (change: Notab
       observed: change.type === 'SnapshotItem' ? 'snapshot' : change.observed,
       collapsed: change.type !== 'SnapshotItem' && change.collapsed ? true : undefined,
       snapshotid: change.type === 'SnapshotItem' ? change.snapshot.id : undefined,
-      fieldmanager: taken?.fieldManager || undefined,
+      fieldmanager: fieldManager(object as KubeObject, content.previous) || undefined,
     }
     const outbound = (size: Size): OutboundEvent => {
       const data = writer.data(size)
