@@ -150,6 +150,21 @@ for (const append of [false, true]) {
   }
 }
 
+test('what follows a cut answer on the same connection is not looked at', async () => {
+  const batch = await batchOf(one('1'))
+  await using kafka = await FaultKafka.start({ topics: { t: { partitions: 1 } } })
+  kafka.next({ append: true, reply: { type: 'cut', how: 'end' } })
+  using connection = await KafkaConnection.open(kafka.addresses[0] ?? '')
+  const answers = [connection.produce('t', 0, batch), connection.produce('t', 0, batch)]
+  const outcomes = await Promise.allSettled(answers)
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  await kafka.until(() => kafka.connections === 0)
+  assert.deepEqual([kafka.attempts, kafka.kept.length], [1, 1])
+})
+
 test('silence lasts until the client goes away, and the broker notices that', async () => {
   const batch = await batchOf(one('1'))
   for (const append of [false, true]) {

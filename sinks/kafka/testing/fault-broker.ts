@@ -361,16 +361,16 @@ class Broker {
     })
     const requests = new Frames()
     let turn = Promise.resolve()
-    let silent = false
+    let over = false
     // read on even while nothing is answered: or nobody would notice that the client has gone
     socket.on('data', (chunk: Buffer) => {
       for (const bytes of requests.take(chunk)) {
         turn = turn.then(async () => {
-          if (silent || socket.destroyed) return
+          if (over || socket.destroyed) return
           const body = new Reader(bytes)
           const header = readHeader(body)
           const outcome = await this.#answer({ header, body, closed: () => socket.destroyed })
-          silent = outcome.type === 'silence'
+          over = outcome.type !== 'answer' && outcome.type !== 'nothing'
           settle(socket, header, outcome)
         })
         turn = turn.catch(() => void socket.destroy()) // what it sent is no request
