@@ -77,10 +77,6 @@ class KafkaSink implements Sink {
   #disposed = false
 
   constructor(config: Config, context: SinkContext) {
-    for (const broker of config.brokers) {
-      if (/^[^\s:/]+:[0-9]{1,5}$/.test(broker)) continue
-      throw new Error(`brokers: ${JSON.stringify(broker)} is not host:port, as in kafka:9092`)
-    }
     if (config.compacted && config.mode !== 'binary') {
       throw new Error('compacted: a deletion is a record without a value, which needs mode: binary')
     }

@@ -22,7 +22,7 @@ export const schema = {
     brokers: {
       type: 'array',
       minItems: 1,
-      items: { type: 'string', minLength: 1 },
+      items: { type: 'string', format: 'host-port' },
       description: 'Where to ask for the cluster first, as `host:port`; the other brokers are learned from these.',
       examples: [['kafka:9092']],
     },

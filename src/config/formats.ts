@@ -34,6 +34,19 @@ export const formats = {
     },
   },
   'listen-address': { expected: ':8080, 127.0.0.1:8080 or [::1]:8080', check: (text) => void parseListenAddress(text) },
+  'host-port': {
+    expected: 'host:port, as in kafka:9092',
+    check: (text) => {
+      // not repeated: a URL that stands here may hold a password
+      const [, port] = /^[^\s:/@[\],]+:([0-9]{1,5})$/.exec(text) ?? []
+      if (port === undefined) {
+        throw new RangeError(
+          'not host:port, as in kafka:9092: one host name or IPv4 address, without a scheme and without a login',
+        )
+      }
+      if (Number(port) < 1 || Number(port) > 65_535) throw new RangeError('a port is from 1 to 65535')
+    },
+  },
   name: matching(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'lower-case letters, digits, - and .'),
   cluster: matching(/^[A-Za-z0-9]([-A-Za-z0-9._]{0,251}[A-Za-z0-9])?$/, 'letters, digits, -, . and _'),
   namespace: matching(

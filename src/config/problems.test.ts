@@ -494,6 +494,45 @@ const cases: readonly Case[] = [
     ],
   ],
   [
+    'text that is not written as it has to be',
+    file.sinks('  - { name: a, type: echo, to: x, region: west1 }'),
+    ['c.yaml:4:43 sinks[0].region: is not valid; expected text such as west-1'],
+  ],
+  [
+    'true where false or a mapping is due',
+    file.sinks('  - { name: a, type: echo, to: x, create: true }\n  - { name: b, type: echo, to: x, create: {} }'),
+    [
+      'c.yaml:4:43 sinks[0].create: is true or false; expected false or { copies: … }',
+      'c.yaml:5:43 sinks[1].create.copies: is missing; expected an integer of at least 1',
+    ],
+  ],
+  ...[
+    'kafka://broker:9092',
+    'sasl://user:canary@broker:9092',
+    'user@broker:9092',
+    'broker',
+    'a:1,b:2',
+    '[::1]:9092',
+    '::1:9092',
+    'a b:1',
+    '',
+  ].map(
+    (peer): Case => [
+      `${JSON.stringify(peer)} as host:port, which is not repeated`,
+      file.sinks(`  - { name: a, type: echo, to: x, peers: ["b:1", ${JSON.stringify(peer)}] }`),
+      [
+        'c.yaml:4:50 sinks[0].peers[1]: not host:port, as in kafka:9092: one host name or IPv4 address, without a scheme and without a login',
+      ],
+    ],
+  ),
+  ...['broker:0', 'broker:65536'].map(
+    (peer): Case => [
+      `${peer}, a port that there is not`,
+      file.sinks(`  - { name: a, type: echo, to: x, peers: ["${peer}"] }`),
+      ['c.yaml:4:43 sinks[0].peers[0]: a port is from 1 to 65535'],
+    ],
+  ),
+  [
     'a sink without a type',
     file.sinks('  - { name: a }'),
     ['c.yaml:4:5 sinks[0].type: is missing; expected one of echo, kafka'],

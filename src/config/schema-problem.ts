@@ -62,7 +62,9 @@ function branchOf({ schema, data, parentSchema }: SchemaError): number | undefin
   const fitting = branches.filter(([, branch]) => takes(branch, data))
   const begun = fitting.filter(([, { required = [] }]) => required.some((key) => Object.hasOwn(Object(data), key)))
   const [only, ...others] = fitting.length > 1 ? begun : fitting
-  return others.length === 0 ? only?.[0] : undefined
+  // `true` where false or a mapping is due: what is meant may be the mapping
+  if (!only || others.length > 0 || typeof only[1].const === 'boolean') return undefined
+  return only[0]
 }
 
 function takes(schema: JsonSchema, value: unknown): boolean {
@@ -117,6 +119,10 @@ function describeValue({ keyword, data, params }: SchemaError, parent: JsonSchem
     case 'minimum':
     case 'maximum':
       return { message: `${String(data)} is out of range`, expected: expectation(parent) }
+    case 'pattern': {
+      const [example] = parent.examples ?? []
+      return { message: 'is not valid', expected: example === undefined ? 'text' : `text such as ${String(example)}` }
+    }
     case 'minItems':
       return { message: 'is an empty list', expected: 'at least one entry' }
     case 'minLength':

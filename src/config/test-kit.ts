@@ -19,6 +19,14 @@ const schema = {
   properties: {
     to: { type: 'string', minLength: 1, maxLength: 40 },
     mode: { enum: ['loud', 'quiet'], default: 'loud' },
+    region: { type: 'string', pattern: '^[a-z]+-[0-9]$', examples: ['west-1'] },
+    peers: { type: 'array', items: { type: 'string', format: 'host-port' } },
+    create: {
+      oneOf: [
+        { const: false },
+        { type: 'object', required: ['copies'], properties: { copies: { type: 'integer', minimum: 1 } } },
+      ],
+    },
     headers: {
       type: 'object',
       default: {},
