@@ -27,6 +27,9 @@ export interface OutboundEvent {
   final?(): OutboundEvent
   /** The event that goes out instead of an `end` which may not wait any longer for what its stream offered before it. */
   aborted?(cause: string): OutboundEvent
-  /** This event and a newer one of the same object in one. */
-  merge?(newer: OutboundEvent): OutboundEvent
+  /**
+   * This event and a newer one of the same object in one, with the id of the newer and `collapsed`; undefined if both
+   * must be told. Cheap: its data is written when that is asked for.
+   */
+  merge?(newer: OutboundEvent): OutboundEvent | undefined
 }

@@ -36,58 +36,70 @@ export function smallerSize({ shape, previous }: Size, content: Content): Size |
   return undefined
 }
 
-/** Makes the data of one change. Each text is serialised once, however many sinks and shapes ask for it. */
-export class PayloadWriter {
-  readonly #content: Content
+/** Each text is made once. */
+class Texts {
   readonly #texts = new Map<string, string>()
 
-  constructor(content: Content) {
-    this.#content = content
-  }
-
-  data(size: Size): string {
-    return this.#once(`data ${size.shape} ${size.previous} ${size.degraded}`, () => this.#data(size))
-  }
-
-  #data({ shape, previous, degraded }: Size): string {
-    const { object, finalStateKnown } = this.#content
-    if (shape === 'bare') return this.#text('object', object)
-    let text = `{"object":${this.#objectText(shape)}`
-    const before = this.#content.previous
-    if (before && previous) {
-      text += `,"previous":${this.#text('previous', before)}`
-      text += `,"previousResourceVersion":${JSON.stringify(before.metadata.resourceVersion)}`
-    }
-    // the last resort holds nothing whose length an object decides
-    if (before && degraded !== 'reference') text += `,"changed":${this.#changed(before)}`
-    if (finalStateKnown !== undefined) text += `,"finalStateKnown":${finalStateKnown}`
-    const redacted = takenFrom(object as KubeObject)?.redacted ?? []
-    if (redacted.length > 0 && degraded !== 'reference') text += `,"redacted":${this.#text('redacted', redacted)}`
-    return `${text}}`
-  }
-
-  #objectText(shape: Size['shape']): string {
-    const { object } = this.#content
-    const { apiVersion, kind, metadata } = object
-    if (shape === 'object') return this.#text('object', object)
-    if (shape === 'metadata') return this.#text('metadata', { apiVersion, kind, metadata })
-    const { namespace, name, uid, resourceVersion } = metadata
-    return this.#text('reference', { apiVersion, kind, namespace, name, uid, resourceVersion })
-  }
-
-  #changed(before: KubeObject): string {
-    return this.#once('changed', () => JSON.stringify(changedPointers(before, this.#content.object as KubeObject)))
-  }
-
-  #text(name: string, value: object): string {
-    return this.#once(name, () => JSON.stringify(value))
-  }
-
-  #once(name: string, make: () => string): string {
+  get(name: string, make: () => string): string {
     const known = this.#texts.get(name)
     if (known !== undefined) return known
     const text = make()
     this.#texts.set(name, text)
     return text
   }
+}
+
+/** Makes the data of one change. Each text is serialised once, however many sinks and shapes ask for it. */
+export class PayloadWriter {
+  readonly content: Content
+  readonly #data = new Texts()
+  /** Those of the object alone. */
+  readonly #object: Texts
+  readonly #previous: Texts
+
+  /** `object`, `previous`: writers that have the same object, or the same previous one, and may have its texts already. */
+  constructor(content: Content, known?: { readonly object: PayloadWriter; readonly previous: PayloadWriter }) {
+    this.content = content
+    this.#object = known ? known.object.#object : new Texts()
+    this.#previous = known ? known.previous.#previous : new Texts()
+  }
+
+  data(size: Size): string {
+    return this.#data.get(`${size.shape} ${size.previous} ${size.degraded}`, () => this.#write(size))
+  }
+
+  #write({ shape, previous, degraded }: Size): string {
+    const { object, finalStateKnown } = this.content
+    if (shape === 'bare') return this.#objectText('object')
+    let text = `{"object":${this.#objectText(shape)}`
+    const before = this.content.previous
+    if (before && previous) {
+      text += `,"previous":${this.#previous.get('object', () => JSON.stringify(before))}`
+      text += `,"previousResourceVersion":${JSON.stringify(before.metadata.resourceVersion)}`
+    }
+    // the last resort holds nothing whose length an object decides
+    if (before && degraded !== 'reference') text += `,"changed":${this.#changed(before)}`
+    if (finalStateKnown !== undefined) text += `,"finalStateKnown":${finalStateKnown}`
+    const redacted = takenFrom(object as KubeObject)?.redacted ?? []
+    if (redacted.length > 0 && degraded !== 'reference') {
+      text += `,"redacted":${this.#object.get('redacted', () => JSON.stringify(redacted))}`
+    }
+    return `${text}}`
+  }
+
+  #objectText(shape: Size['shape']): string {
+    return this.#object.get(shape, () => JSON.stringify(shaped(this.content.object, shape)))
+  }
+
+  #changed(before: KubeObject): string {
+    return this.#data.get('changed', () => JSON.stringify(changedPointers(before, this.content.object as KubeObject)))
+  }
+}
+
+function shaped(object: PartialObject, shape: Size['shape']): object {
+  const { apiVersion, kind, metadata } = object
+  if (shape === 'object' || shape === 'bare') return object
+  if (shape === 'metadata') return { apiVersion, kind, metadata }
+  const { namespace, name, uid, resourceVersion } = metadata
+  return { apiVersion, kind, namespace, name, uid, resourceVersion }
 }

@@ -5,26 +5,19 @@
 import {
   type CloudEventAttributes,
   dataSchemas,
-  deletedId,
   type EventName,
   eventTypes,
   gapId,
-  itemId,
-  leftId,
   markerId,
-  partitionKey,
   sequence,
   sourceOf,
   streamKey,
-  subjectOf,
-  versionId,
 } from '../events/index.ts'
 import type { OutboundEvent } from '../events/outbound.ts'
-import { apiVersionOf, type KubeObject, type Resource, resourceName, unreadReason } from '../kube/object.ts'
-import { fieldManager, takenFrom } from '../kube/taken.ts'
+import { type KubeObject, type Resource, resourceName } from '../kube/object.ts'
 import type { Change } from '../reconcile/change.ts'
 import type { View } from '../route/view.ts'
-import { type Content, type PartialObject, PayloadWriter, type Size, smallerSize } from './payload.ts'
+import { type ObjectChange, ObjectEvent, ObjectFacts, type ObjectStream } from './object-event.ts'
 
 /** What every event of a stream has in common. */
 export interface StreamDescription {
@@ -68,51 +61,10 @@ export function createTranslator(description: StreamDescription): (change: Notab
   } as const
   const scope = { resource: name, ...description.scope }
 
+  const objects: ObjectStream = { cluster, stream, resource, attributes: common }
   function objectEvent(change: ObjectChange): Translation {
-    const object = objectOf(change, resource)
-    const { namespace, name: objectName, uid, resourceVersion } = object.metadata
-    const content: Content = {
-      object,
-      previous: previousOf(change),
-      ...(change.type === 'Deleted' && { finalStateKnown: change.finalStateKnown }),
-    }
-    const writer = new PayloadWriter(content)
-    const key = partitionKey(cluster, name, { namespace, name: objectName })
-    const place = sequence(change.resourceVersion)
-    const attributes = {
-      ...common,
-      id: idOf(change),
-      type: eventTypes[nameOf[change.type]],
-      subject: subjectOf({ namespace, name: objectName }),
-      time: timeOf(change),
-      apiversion: object.apiVersion,
-      kind: object.kind,
-      namespace,
-      name: objectName,
-      uid,
-      resourceversion: resourceVersion,
-      partitionkey: key,
-      sequence: place,
-      observed: change.type === 'SnapshotItem' ? 'snapshot' : change.observed,
-      collapsed: change.type !== 'SnapshotItem' && change.collapsed ? true : undefined,
-      snapshotid: change.type === 'SnapshotItem' ? change.snapshot.id : undefined,
-      fieldmanager: fieldManager(object as KubeObject, content.previous) || undefined,
-    }
-    const outbound = (size: Size): OutboundEvent => {
-      const data = writer.data(size)
-      const smaller = smallerSize(size, content)
-      return {
-        attributes: { ...attributes, dataschema: dataSchemas[size.shape], degraded: size.degraded },
-        key,
-        stream,
-        kind: change.type === 'SnapshotItem' ? 'item' : 'change',
-        data,
-        dataBytes: Buffer.byteLength(data),
-        ...(smaller && { smaller: () => outbound(smaller) }),
-      }
-    }
-    const unread = unreadReason(object as KubeObject) !== undefined
-    return ({ payload }) => outbound(unread ? { shape: 'reference', previous: false, degraded: 'reference' } : payload)
+    const facts = new ObjectFacts(objects, change)
+    return ({ payload }) => new ObjectEvent(facts, payload)
   }
 
   function streamEvent(
@@ -185,52 +137,13 @@ export function createTranslator(description: StreamDescription): (change: Notab
   }
 }
 
-type ObjectChange = Extract<Notable, { type: 'Added' | 'Updated' | 'Deleted' | 'SnapshotItem' }>
 type StreamChange = Exclude<Notable, ObjectChange>
 type SnapshotEnd = Extract<Notable, { type: 'SnapshotEnd' }>
 type Marker = 'begin' | 'end' | 'aborted' | 'gap'
 
-const nameOf: Record<Notable['type'], EventName> = {
-  Added: 'added',
-  Updated: 'updated',
-  Deleted: 'deleted',
+const nameOf: Record<StreamChange['type'], EventName> = {
   Gap: 'gap',
   SnapshotBegin: 'snapshotBegin',
-  SnapshotItem: 'snapshotItem',
   SnapshotEnd: 'snapshotEnd',
   SnapshotAborted: 'snapshotAborted',
-}
-
-/** The object of a change; of a tombstone without a last state, its identity. */
-function objectOf(change: ObjectChange, resource: Resource): PartialObject {
-  if (change.object) return change.object
-  const { identity } = change as Extract<ObjectChange, { type: 'Deleted' }>
-  return { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: { ...identity } }
-}
-
-/** The last observed state; none if nothing but an identity was kept of it. */
-function previousOf(change: ObjectChange): KubeObject | undefined {
-  const previous = change.type === 'Updated' ? change.previous : undefined
-  return previous && unreadReason(previous) === undefined ? previous : undefined
-}
-
-function idOf(change: ObjectChange): string {
-  switch (change.type) {
-    case 'Added':
-    case 'Updated':
-      return versionId(change.object.metadata.uid, change.object.metadata.resourceVersion)
-    case 'SnapshotItem':
-      return itemId(change.object.metadata.uid, change.object.metadata.resourceVersion, change.snapshot.id)
-    case 'Deleted':
-      return change.gone
-        ? deletedId(change.identity.uid)
-        : leftId(change.identity.uid, sequence(change.resourceVersion))
-  }
-}
-
-/** When it happened, as far as the object tells. */
-function timeOf(change: ObjectChange): string {
-  if (change.type === 'Added') return change.object.metadata.creationTimestamp ?? change.observedAt
-  if (change.type === 'Updated') return takenFrom(change.object)?.changedAt ?? change.observedAt
-  return change.observedAt
 }
