@@ -8,6 +8,7 @@ import { test } from 'node:test'
 const mayImport: Record<string, readonly string[]> = {
   lib: [],
   kube: [],
+  journal: [],
   redact: [],
   telemetry: [],
   events: [],
@@ -17,7 +18,7 @@ const mayImport: Record<string, readonly string[]> = {
   reconcile: ['informer', 'state'],
   route: ['informer', 'reconcile'],
   translate: ['events', 'route', 'reconcile'],
-  delivery: ['events'],
+  delivery: ['events', 'journal'],
   admin: ['telemetry'],
   config: [],
   sinks: [],

@@ -1,0 +1,262 @@
+/**
+ * The one append log on disk.
+ *
+ *   first segment         ...         last segment, the only one that is written
+ *   [settled|frames......][frames....][frames....|
+ *            ^ cursor                            ^ end
+ *
+ * An offset counts bytes since the log began, and is never given twice to frames that were acknowledged. Between two
+ * segments there may be a hole, where bytes were set aside. Start reading at `Journal`; how bytes get to the disk is in
+ * log-writer.ts.
+ */
+import type { Clock } from '../lib/clock.ts'
+import { type Cursor, readCursor, writeCursor } from './cursor.ts'
+import { type Damage, JournalCorrupt } from './damage.ts'
+import { type Disk, realDisk } from './disk.ts'
+import { lockFolder } from './folder-lock.ts'
+import { decodeHeader, encodeFrame, HEADER_BYTES, isIntact } from './frame.ts'
+import { LogWriter } from './log-writer.ts'
+import { repair } from './repair.ts'
+import { type Frame, readFrames } from './segment.ts'
+import { type SegmentExtent, Segments } from './segments.ts'
+import { SerialWork } from './serial-work.ts'
+
+export type { Damage } from './damage.ts'
+export { JournalCorrupt, JournalError } from './damage.ts'
+export type { Frame } from './segment.ts'
+
+/**
+ * When an append is acknowledged. `always`: it survives the loss of power. `interval`, `none`: it survives the end of the
+ * process; of the machine, all but the last second, or what the system has written by itself.
+ */
+export type Fsync = 'always' | 'interval' | 'none'
+
+export interface JournalOptions {
+  /** Made if it is not there; nobody else may use it. */
+  readonly folder: string
+  readonly clock: Clock
+  readonly fsync: Fsync
+  /** A segment is not begun anew before. @default 64 MiB */
+  readonly segmentBytes?: number
+  /** A longer record is refused, and a longer one on disk is damage. @default 16 MiB */
+  readonly maxPayloadBytes?: number
+  /** How long an append waits for others to share its fsync, in ms. @default 2 */
+  readonly groupMs?: number
+  /** So many bytes wait no longer. @default 1 MiB */
+  readonly groupBytes?: number
+  /** Told of what fails in the background and is tried again; nothing is lost by it. */
+  readonly onFault?: (error: unknown) => void
+  /** @default the one of this machine */
+  readonly disk?: Disk
+}
+
+const CURSOR_EVERY_MS = 1_000
+
+export class Journal implements AsyncDisposable {
+  /** What opening it found and mended. */
+  readonly damage: readonly Damage[]
+  readonly #options: JournalOptions & { readonly maxPayloadBytes: number }
+  readonly #disk: Disk
+  readonly #lock: AsyncDisposable
+  readonly #segments: Segments
+  readonly #writer: LogWriter
+  /** All that changes files goes through it, one after the other. */
+  readonly #work: SerialWork
+  #cursor: number
+  #cursorOnDisk: number | undefined
+  #cursorTimer: Disposable | undefined
+  #closing: Promise<void> | undefined
+
+  private constructor(options: JournalOptions, found: Found) {
+    const { disk, lock, segments, end, cursor, damage } = found
+    this.#options = { maxPayloadBytes: DEFAULT_MAX_PAYLOAD, ...options }
+    this.#disk = disk
+    this.#lock = lock
+    this.#segments = segments
+    this.#cursor = cursor.offset
+    this.#cursorOnDisk = cursor.type === 'read' ? cursor.offset : undefined
+    this.damage = damage
+    this.#work = new SerialWork()
+    this.#writer = new LogWriter({ ...options, segments, end, work: this.#work })
+  }
+
+  /**
+   * Reads the last segment to its end and cuts off what is not whole; others are checked when they are read. Rejects if
+   * the folder is in use, or the disk refuses.
+   */
+  static async open(options: JournalOptions): Promise<Journal> {
+    const { folder, disk = realDisk, maxPayloadBytes = DEFAULT_MAX_PAYLOAD } = options
+    await disk.makeFolder(folder)
+    const lock = await lockFolder(folder)
+    try {
+      const segments = await Segments.find(folder, disk)
+      const { end, damage } = await repair(segments, maxPayloadBytes)
+      const cursor = await readCursor(folder, disk)
+      const offset = Math.max(cursor.offset, segments.start)
+      const all = cursor.type === 'damaged' ? [...damage, { type: 'cursor', file: cursor.file } as const] : damage
+      return new Journal(options, {
+        disk,
+        lock,
+        segments,
+        // a cursor behind the end: what it stood for was never synced, and its offsets are not given again
+        end: Math.max(end, offset),
+        cursor: { ...cursor, offset },
+        damage: all,
+      })
+    } catch (error) {
+      await lock[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Offset of the first byte that is kept. */
+  get start(): number {
+    return this.#segments.start
+  }
+
+  /** Behind the last acknowledged frame. */
+  get end(): number {
+    return this.#writer.end
+  }
+
+  /** Everything before it is done with. */
+  get cursor(): number {
+    return this.#cursor
+  }
+
+  /** Offset where the second oldest segment begins; undefined while there is one. */
+  get secondSegment(): number | undefined {
+    return this.#segments.list[1]
+  }
+
+  /**
+   * Appends them in this order; resolves with their offsets when they are as durable as `fsync` says. Rejects with a
+   * JournalError; then none of them is in the log. What was not awaited is in memory: the caller bounds it. Throws a
+   * RangeError for a record that is empty or longer than `maxPayloadBytes`.
+   */
+  append(payloads: readonly Uint8Array[]): Promise<readonly number[]> {
+    const { maxPayloadBytes } = this.#options
+    const long = payloads.find(({ length }) => length > maxPayloadBytes)
+    if (long) throw new RangeError(`a record of ${long.length} bytes: at most ${maxPayloadBytes} fit`)
+    return this.#writer.append(payloads.map(encodeFrame))
+  }
+
+  /**
+   * What was acknowledged when it was called, from the cursor or `from` on, which is the offset of a frame. Throws
+   * JournalCorrupt.
+   */
+  async *read(from = this.#cursor): AsyncGenerator<readonly Frame[]> {
+    const end = this.end
+    for (let offset = from; offset < end; ) {
+      const extent = this.#segments.extentAt(offset, end)
+      if (!extent) return
+      yield* this.#readExtent(extent)
+      offset = extent.next
+    }
+  }
+
+  /** The record at the offset of a frame. Rejects with JournalCorrupt. */
+  async readAt(offset: number): Promise<Uint8Array> {
+    const extent = this.#segments.extentAt(offset, this.end)
+    if (!extent || extent.from !== offset) throw new RangeError(`there is no offset ${offset}`)
+    const file = await this.#disk.open(extent.file, 'read')
+    try {
+      const head = new Uint8Array(HEADER_BYTES)
+      const length = await file.read(head, offset - extent.first)
+      const header = decodeHeader(head.subarray(0, length), this.#options.maxPayloadBytes)
+      const payload = new Uint8Array(header?.length ?? 0)
+      const found = payload.subarray(0, await file.read(payload, offset - extent.first + HEADER_BYTES))
+      if (!header || !isIntact(found, header)) throw new JournalCorrupt(extent.file, offset)
+      return payload
+    } finally {
+      await file.close()
+    }
+  }
+
+  /**
+   * Everything before `offset` is done with: segments below it are deleted. That is noted on disk within a second; after
+   * a crash the journal may begin at an earlier offset, and never at a later one.
+   */
+  advance(offset: number): void {
+    if (offset <= this.#cursor) return
+    if (offset > this.end) throw new RangeError(`the cursor cannot pass the end, ${this.end}`)
+    this.#cursor = offset
+    this.#noteLater()
+  }
+
+  /** Deletes the segments below the cursor now. */
+  async release(): Promise<void> {
+    await this.#work.run(() => this.#segments.deleteBelow(this.#cursor))
+  }
+
+  /**
+   * Makes a journal readable whose `read` threw: the rest of that segment goes to a file of its own, and with `later`
+   * everything behind it too, for who needs a log without holes. Of such files only the newest are kept.
+   */
+  async setAside({ offset, file }: JournalCorrupt, later: 'keep-later' | 'all-later'): Promise<Damage> {
+    return await this.#work.run(async () => {
+      await this.#writer.endSegment() // it may be one of them
+      const setAside = await this.#segments.setAside(this.#segments.firstOf(offset), offset, later)
+      return { type: 'corrupt', file, offset, setAside }
+    })
+  }
+
+  /** Acknowledges what was appended, notes the cursor, and gives the folder free. Rejects if the disk refuses that. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#cursorTimer?.[Symbol.dispose]()
+    try {
+      await this.#writer.close()
+      await this.#noteCursor()
+    } finally {
+      await this.#lock[Symbol.asyncDispose]()
+    }
+  }
+
+  async *#readExtent(extent: SegmentExtent): AsyncGenerator<readonly Frame[]> {
+    const file = await this.#disk.open(extent.file, 'read')
+    try {
+      const { type, offset } = yield* readFrames(file, extent, this.#options.maxPayloadBytes)
+      if (type === 'bad') throw new JournalCorrupt(extent.file, offset)
+    } finally {
+      await file.close()
+    }
+  }
+
+  #noteLater(): void {
+    if (this.#closing !== undefined) return
+    this.#cursorTimer ??= this.#options.clock.after(CURSOR_EVERY_MS, () => {
+      this.#cursorTimer = undefined
+      void this.#noteCursor().catch((error: unknown) => {
+        this.#options.onFault?.(error)
+        this.#noteLater()
+      })
+    })
+  }
+
+  /** The segments first: on a full disk there is room for the cursor only then. */
+  async #noteCursor(): Promise<void> {
+    await this.#work.run(async () => {
+      const offset = this.#cursor
+      if (offset === this.#cursorOnDisk) return
+      await this.#segments.deleteBelow(offset)
+      await writeCursor(this.#options.folder, offset, this.#disk)
+      this.#cursorOnDisk = offset
+    })
+  }
+}
+
+const DEFAULT_MAX_PAYLOAD = 16 * 2 ** 20
+
+interface Found {
+  readonly disk: Disk
+  readonly lock: AsyncDisposable
+  readonly segments: Segments
+  readonly end: number
+  readonly cursor: Cursor
+  readonly damage: readonly Damage[]
+}
