@@ -81,7 +81,13 @@ export const sinkOptionsSchema = {
           default: '500ms',
           description: 'Upper limit of the first delay.',
         },
-        max: { type: 'string', format: 'duration', default: '5m', description: 'Upper limit of every delay.' },
+        max: {
+          type: 'string',
+          format: 'duration',
+          default: '5m',
+          description:
+            'Upper limit of every delay. A sink that is out of order as a whole is tried again after 30 s at the latest.',
+        },
         giveUpAfter: {
           type: 'string',
           format: 'duration',

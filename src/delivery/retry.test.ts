@@ -46,11 +46,29 @@ test('a pause is at least what was asked for, and longer when the back-off says 
     11_000,
   )
   assert.equal(
-    pauseDelay(throttled, 10, options, () => 1),
-    256_000,
+    pauseDelay(throttled, 6, options, () => 1),
+    16_000,
   )
   assert.equal(
     pauseDelay(new DeliveryError('unavailable', '503', { retryAfterMs: 0 }), 1, options, () => 0),
     0,
+  )
+})
+
+test('a sink that is out of order is asked again within 30 s, however long it was, unless it asked for more', () => {
+  const unavailable = new DeliveryError('unavailable', 'ECONNREFUSED')
+  for (const failures of [7, 11, 2000]) {
+    assert.equal(
+      pauseDelay(unavailable, failures, options, () => 1),
+      30_000,
+    )
+  }
+  assert.equal(
+    pauseDelay(unavailable, 11, { ...options, maxMs: 2_000 }, () => 1),
+    2_000,
+  )
+  assert.equal(
+    pauseDelay(new DeliveryError('throttled', '429', { retryAfterMs: 100_000 }), 11, options, () => 0),
+    100_000,
   )
 })

@@ -10,6 +10,11 @@ export interface RetryOptions extends BackoffOptions {
 
 /** A target that is gone is asked again once an hour. */
 const GONE_FLOOR_MS = 3_600_000
+/**
+ * A pause costs the target one attempt, and everything for the sink stands still in it: after an outage of minutes it
+ * must not last minutes more.
+ */
+const MAX_PAUSE_MS = 30_000
 
 /**
  * The delay before an event's next attempt, or undefined when its budget is spent.
@@ -28,10 +33,11 @@ export function eventDelay(
 }
 
 /**
- * The delay before a sink that is out of order is asked again. `failures` counts from 1.
+ * The delay before a sink that is out of order is asked again, at most 30 s. `failures` counts from 1.
  * What the target asked for is waited in full, plus at most 10 %, so that not all come back at the same moment.
  */
 export function pauseDelay(error: DeliveryError, failures: number, options: BackoffOptions, random: Random): number {
   const asked = Math.max(error.retryAfterMs ?? 0, error.code === 'gone' ? GONE_FLOOR_MS : 0)
-  return Math.max(fullJitter(failures - 1, options, random), asked * (1 + random() / 10))
+  const maxMs = Math.min(options.maxMs, MAX_PAUSE_MS)
+  return Math.max(fullJitter(failures - 1, { ...options, maxMs }, random), asked * (1 + random() / 10))
 }
