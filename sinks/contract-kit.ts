@@ -31,7 +31,7 @@ export const options: WorkerOptions = {
   concurrency: 8,
   timeoutMs: 15_000,
   batch: { events: 100, bytes: 1_000_000, lingerMs: 1 },
-  queue: { events: 10_000, bytes: 64 * 2 ** 20 },
+  queue: { events: 10_000, bytes: 64 * 2 ** 20, whenFull: 'block' },
   retry: { initialMs: 1, maxMs: 10, giveUpAfterMs: 3_600_000 },
   maxEventBytes: 1_000_000,
 }
@@ -62,7 +62,7 @@ export function makeSink<S extends JsonSchema>(
 }
 
 export function validate(schema: JsonSchema, value: unknown): boolean {
-  const ajv = new Ajv({ useDefaults: true, strict: true, formats: { duration: true, bytes: true } })
+  const ajv = new Ajv({ useDefaults: true, strict: true, formats: { duration: true, bytes: true, 'host-port': true } })
   return ajv.compile({ ...schema, additionalProperties: false })(value)
 }
 

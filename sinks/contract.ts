@@ -166,11 +166,10 @@ export function testSink<S extends JsonSchema>(name: string, harness: SinkHarnes
   row('S8 without an answer the attempt ends when its time is up, not as a permanent failure', async (target) => {
     const clock = new ManualClock()
     const run = through(make(target, { clock }), clock)
-    await clock.advance(0)
     target.stall()
     await run.offer(event({ id: '1' }))
-    await clock.advance(1)
-    await target.until(() => target.attempts() > 0)
+    // small steps, here and below: the target answers in real time, and no attempt must be over before it did
+    while (target.attempts() === 0) await clock.advance(1)
     assert.deepEqual(run.results, [])
     await clock.advance(options.timeoutMs)
     await run.until(() => run.results.length > 0)
@@ -178,7 +177,7 @@ export function testSink<S extends JsonSchema>(name: string, harness: SinkHarnes
     assert.ok(result === 'timeout' || result === 'unavailable', result)
     target.flow()
     const closing = run.worker.close(never())
-    while (run.outcomes.size === 0) await clock.advance(100)
+    while (run.outcomes.size === 0) await clock.advance(1)
     assert.deepEqual(await closing, { undelivered: 0 })
     assert.ok(target.received().every(({ attributes }) => attributes.id === '1'))
   })

@@ -1,9 +1,13 @@
+import assert from 'node:assert/strict'
+import { after } from 'node:test'
+import { startKafka, type TestKafka } from '../../test/testbed/kafka.ts'
 import { testSink } from '../contract.ts'
 import type { Cut, SinkHarness, SinkTarget } from '../contract-target.ts'
 import { sink } from './index.ts'
 import { FaultKafka, type Handling } from './testing/fault-broker.ts'
 import { KafkaError } from './testing/protocol.ts'
 import { decodeRecord } from './testing/received.ts'
+import { KafkaRelay } from './testing/relay.ts'
 
 const cuts: Readonly<Record<Cut, Handling>> = {
   before: { append: false, reply: { type: 'close', how: 'reset' } },
@@ -72,3 +76,31 @@ function harness(settings: Readonly<Record<string, unknown>>): SinkHarness<typeo
 
 testSink('kafka, fault broker, binary', harness({ mode: 'binary' }))
 testSink('kafka, fault broker, structured', harness({ mode: 'structured', compression: 'gzip' }))
+
+/** One process for all rows: each has a topic of its own, and a relay before it. */
+let kafka: Promise<TestKafka> | undefined
+after(async () => await (await kafka)?.[Symbol.asyncDispose]())
+
+/** In the end the topic holds as many records as Kafka has confirmed; more only if it was asked and nobody listened. */
+async function realKafka(topic: string): Promise<SinkTarget> {
+  kafka ??= startKafka()
+  const real = await kafka
+  await real.createTopic(topic)
+  const relay = await KafkaRelay.start(real.bootstrap)
+  return Object.assign(relay, {
+    config: { brokers: [relay.address], topic },
+    async [Symbol.asyncDispose]() {
+      await KafkaRelay.prototype[Symbol.asyncDispose].call(relay)
+      const held = await real.appended(topic)
+      assert.ok(held >= relay.taken && held <= relay.passedOn, `${topic}: ${held}, confirmed were ${relay.taken}`)
+    },
+  })
+}
+
+let topics = 0
+testSink('kafka, Apache Kafka', {
+  definition: sink,
+  recallable: true,
+  manyEvents: 10_000,
+  start: () => realKafka(`contract-${++topics}`),
+})

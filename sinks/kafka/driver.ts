@@ -5,6 +5,7 @@
  *   a send over several brokers loses records when a leader moves   one partition a send, named by the caller
  *   an answer without the partition resolves                        it is an error here
  *   a hung connection is waited for without end                     all connections are closed when a signal aborts
+ *   half an answer spoils the connection after the one that broke   there is none after it: the caller takes another driver
  *   retries, topics made by asking for them, logs on the console    switched off
  *   a timer that runs for ever on each idle connection              not set while there is nothing to wait for
  *   brokers' oldest versions of requests are not looked at          compared when a connection is made
