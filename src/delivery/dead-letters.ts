@@ -1,5 +1,4 @@
-/** What could not be delivered, kept in memory for people to look at. */
-import { Fifo } from './fifo.ts'
+/** What could not be delivered, kept to be looked at and sent again. In memory here; on disk: dead-letter-journal.ts. */
 import type { DeliveryErrorCode, OutboundEvent } from './sink.ts'
 
 /** `lane-full`: it failed and held up more than a quarter of the queue's limit behind it. */
@@ -19,9 +18,49 @@ export interface DeadLetter {
   readonly event: OutboundEvent
 }
 
-/** Where a worker puts what it gives up. The event counts as settled once `add` has returned. */
+/** Where a worker puts what it gives up. */
 export interface DeadLetterStore {
-  add(letter: DeadLetter): void
+  /**
+   * The event counts as settled once `add` has returned, or once its promise resolves. Until then what is in the same
+   * lane waits. The promise rejects only when the process ends: then the event is not settled.
+   */
+  add(letter: DeadLetter): void | Promise<void>
+}
+
+/** A dead letter in a store. */
+export interface KeptDeadLetter extends DeadLetter {
+  /** Unique in its store; text to be passed back, nothing to be read from it. */
+  readonly id: string
+}
+
+export interface DeadLetterQuery {
+  /** Only of this sink. */
+  readonly sink?: string | undefined
+  /** Those behind it. The letter itself need not be there any more. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+/** What people and `dlq` see of a store. Every promise rejects, saying why, while the store cannot be read. */
+export interface KeptDeadLetters extends DeadLetterStore {
+  /** Oldest first. */
+  page(query: DeadLetterQuery): Promise<readonly KeptDeadLetter[]>
+  /** Ids, oldest first, of those that are there now. */
+  ids(sink?: string): Promise<readonly string[]>
+  get(id: string): Promise<KeptDeadLetter | undefined>
+  /** They were delivered, or stand in the store again. Resolves when they do not come back after a restart. */
+  remove(ids: readonly string[]): Promise<void>
+  stats(): DeadLetterStats
+}
+
+export interface DeadLetterStats {
+  readonly events: number
+  /** What they take, roughly. */
+  readonly bytes: number
+  /** Pushed out by newer ones since the start. */
+  readonly dropped: number
+  /** Why nothing can be kept at the moment; what is to be kept waits. */
+  readonly problem: string | undefined
 }
 
 /** Limits of the ring. */
@@ -32,19 +71,24 @@ export interface DeadLetterLimits {
 }
 
 /** Keeps the newest dead letters within its limits; older ones are dropped, and counted. Gone when the process ends. */
-export class DeadLetterRing implements DeadLetterStore {
+export class DeadLetterRing implements KeptDeadLetters {
   readonly #limits: DeadLetterLimits
-  readonly #letters = new Fifo<DeadLetter>()
+  readonly #onDrop: () => void
+  /** Oldest first. */
+  readonly #letters = new Map<string, DeadLetter>()
   #bytes = 0
   #total = 0
+  #dropped = 0
 
-  constructor(limits: DeadLetterLimits = { events: 1000, bytes: 16 * 2 ** 20 }) {
+  /** `onDrop` is called for each that is pushed out. */
+  constructor(limits: DeadLetterLimits = { events: 10_000, bytes: 32 * 2 ** 20 }, onDrop = () => {}) {
     this.#limits = limits
+    this.#onDrop = onDrop
   }
 
   /** How many are kept now. */
   get length(): number {
-    return this.#letters.length
+    return this.#letters.size
   }
 
   get bytes(): number {
@@ -56,25 +100,58 @@ export class DeadLetterRing implements DeadLetterStore {
     return this.#total
   }
 
-  /** How many of them are not kept any more. */
+  /** How many of them were pushed out. */
   get dropped(): number {
-    return this.#total - this.#letters.length
+    return this.#dropped
   }
 
   add(letter: DeadLetter): void {
-    this.#total++
-    this.#letters.push(letter)
+    this.#letters.set(String(++this.#total), letter)
     this.#bytes += sizeOf(letter)
-    while (this.#letters.length > this.#limits.events || this.#bytes > this.#limits.bytes) {
-      const oldest = this.#letters.shift()
-      if (!oldest) break
-      this.#bytes -= sizeOf(oldest)
+    for (const oldest of this.#letters.keys()) {
+      if (this.#letters.size <= this.#limits.events && this.#bytes <= this.#limits.bytes) return
+      this.#delete(oldest)
+      this.#dropped++
+      this.#onDrop()
     }
   }
 
   /** Oldest first. */
   list(): readonly DeadLetter[] {
-    return this.#letters.toArray()
+    return [...this.#letters.values()]
+  }
+
+  async page({ sink, after, limit }: DeadLetterQuery): Promise<readonly KeptDeadLetter[]> {
+    const found: KeptDeadLetter[] = []
+    for (const [id, letter] of this.#letters) {
+      if (found.length === limit) break
+      if (Number(id) > Number(after ?? 0) && (sink ?? letter.sink) === letter.sink) found.push({ ...letter, id })
+    }
+    return found
+  }
+
+  async ids(sink?: string): Promise<readonly string[]> {
+    return [...this.#letters].flatMap(([id, letter]) => ((sink ?? letter.sink) === letter.sink ? [id] : []))
+  }
+
+  async get(id: string): Promise<KeptDeadLetter | undefined> {
+    const letter = this.#letters.get(id)
+    return letter && { ...letter, id }
+  }
+
+  async remove(ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#delete(id)
+  }
+
+  stats(): DeadLetterStats {
+    return { events: this.length, bytes: this.#bytes, dropped: this.#dropped, problem: undefined }
+  }
+
+  #delete(id: string): void {
+    const letter = this.#letters.get(id)
+    if (!letter) return
+    this.#letters.delete(id)
+    this.#bytes -= sizeOf(letter)
   }
 }
 

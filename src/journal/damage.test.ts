@@ -121,7 +121,7 @@ test('what is set aside is kept as it was; of older damage nothing is', async ()
     await using journal = await openJournal(folder.path)
     const { damage } = await mendedRecordsOf(journal)
     const file = join(folder.path, '00000000000000000000.damaged')
-    assert.deepEqual(damage, [{ type: 'corrupt', file: join(folder.path, first), offset: 0, setAside: [file] }])
+    assert.deepEqual(damage, [{ type: 'corrupt', file: join(folder.path, first), offset: 0, to: 26, setAside: [file] }])
     assert.deepEqual(await readFile(file), bytes)
   }
   await flip(last, 20)

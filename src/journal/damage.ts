@@ -2,10 +2,19 @@
 export type Damage =
   /** The log ended in a frame that was not written to its end, as after a crash. It was cut off. */
   | { readonly type: 'torn'; readonly file: string; readonly offset: number; readonly bytes: number }
-  /** Bytes have changed since they were written. They, and maybe what follows, are kept in other files. */
-  | { readonly type: 'corrupt'; readonly file: string; readonly offset: number; readonly setAside: readonly string[] }
+  /** Bytes have changed since they were written. From `offset` to `to` nothing is readable; it is kept in other files. */
+  | {
+      readonly type: 'corrupt'
+      readonly file: string
+      readonly offset: number
+      readonly to: number
+      readonly setAside: readonly string[]
+    }
   /** Where to go on is not known: it is read from the beginning, and what was done may be done again. */
   | { readonly type: 'cursor'; readonly file: string }
+
+/** Damage of this kind can be met long after a journal was opened. */
+export type Corruption = Extract<Damage, { type: 'corrupt' }>
 
 /** A read met a frame that is not what was written. `setAside` makes the journal readable again. */
 export class JournalCorrupt extends Error {

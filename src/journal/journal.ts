@@ -11,7 +11,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 import { type Cursor, readCursor, writeCursor } from './cursor.ts'
-import { type Damage, JournalCorrupt } from './damage.ts'
+import { type Corruption, type Damage, JournalCorrupt } from './damage.ts'
 import { type Disk, realDisk } from './disk.ts'
 import { lockFolder } from './folder-lock.ts'
 import { decodeHeader, encodeFrame, HEADER_BYTES, isIntact } from './frame.ts'
@@ -21,7 +21,7 @@ import { type Frame, readFrames } from './segment.ts'
 import { type SegmentExtent, Segments } from './segments.ts'
 import { SerialWork } from './serial-work.ts'
 
-export type { Damage } from './damage.ts'
+export type { Corruption, Damage } from './damage.ts'
 export { JournalCorrupt, JournalError } from './damage.ts'
 export type { Frame } from './segment.ts'
 
@@ -193,11 +193,13 @@ export class Journal implements AsyncDisposable {
    * Makes a journal readable whose `read` threw: the rest of that segment goes to a file of its own, and with `later`
    * everything behind it too, for who needs a log without holes. Of such files only the newest are kept.
    */
-  async setAside({ offset, file }: JournalCorrupt, later: 'keep-later' | 'all-later'): Promise<Damage> {
+  async setAside({ offset, file }: JournalCorrupt, later: 'keep-later' | 'all-later'): Promise<Corruption> {
     return await this.#work.run(async () => {
       await this.#writer.endSegment() // it may be one of them
-      const setAside = await this.#segments.setAside(this.#segments.firstOf(offset), offset, later)
-      return { type: 'corrupt', file, offset, setAside }
+      const first = this.#segments.firstOf(offset)
+      const next = this.#segments.list.find((one) => one > first)
+      const to = later === 'all-later' ? this.end : (next ?? this.end)
+      return { type: 'corrupt', file, offset, to, setAside: await this.#segments.setAside(first, offset, later) }
     })
   }
 

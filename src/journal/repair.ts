@@ -31,7 +31,7 @@ export async function repair(segments: Segments, maxPayloadBytes: number): Promi
       return { end: offset, damage: [{ type: 'torn', file: path, offset, bytes: to - offset }] }
     }
     const setAside = await segments.setAside(first, offset, 'keep-later')
-    return { end: offset + HOLE.length, damage: [{ type: 'corrupt', file: path, offset, setAside }] }
+    return { end: offset + HOLE.length, damage: [{ type: 'corrupt', file: path, offset, to, setAside }] }
   } finally {
     await file.close()
   }

@@ -98,6 +98,7 @@ export class Segments {
    * segment. Returns the files. May be done again after a crash in the middle of it. What was set aside before is deleted.
    */
   async setAside(first: number, offset: number, also: 'keep-later' | 'all-later'): Promise<readonly string[]> {
+    if (await this.#isBehindHole(first, offset)) return []
     const later = also === 'all-later' ? this.#list.filter((one) => one > first) : []
     const names = [offset, ...later].map((one) => segmentName(one).replace(/\.log$/, ASIDE))
     for (const name of await this.disk.list(this.folder)) {
@@ -109,6 +110,16 @@ export class Segments {
     this.#list = this.#list.filter((one) => !later.includes(one))
     await this.disk.syncFolder(this.folder)
     return [rest, ...moved]
+  }
+
+  /** Somebody has met damage before it, and has set aside this too. */
+  async #isBehindHole(first: number, offset: number): Promise<boolean> {
+    const file = await this.disk.open(this.fileOf(first), 'read')
+    try {
+      return first + (await file.size()) < offset
+    } finally {
+      await file.close()
+    }
   }
 
   /** Copied before it is cut off: at no time is it nowhere. */
