@@ -33,6 +33,18 @@
   {{- fail (printf "\n\nterminationGracePeriodSeconds is %v, and config.shutdown.drain may take %v s: the pod would be killed with events on their way. Set it to %d or more, or leave it out.\n" .Values.terminationGracePeriodSeconds (include "deltawire.drain" .) $need) -}}
 {{- end -}}
 
+{{- range regexFindAll "\"file\":\"/etc/deltawire/credentials/[^/\"]+/" (.Values.config | toJson) -1 | uniq -}}
+  {{- $folder := trimPrefix "\"file\":\"" . -}}
+  {{- $secret := base $folder -}}
+  {{- $isMounted := or $values.existingConfigMap (has $secret $values.credentials.existingSecrets) -}}
+  {{- range $values.extraVolumeMounts -}}
+    {{- if hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $folder }}{{ $isMounted = true }}{{ end -}}
+  {{- end -}}
+  {{- if not $isMounted -}}
+    {{- fail (printf "\n\nconfig has a file in %s, and no Secret of that name is mounted: add %s to credentials.existingSecrets, or correct the path.\n" $folder $secret) -}}
+  {{- end -}}
+{{- end -}}
+
 {{- range .Values.extraEnv -}}
   {{- if has .name (list "DELTAWIRE_HTTP_LISTEN" "DELTAWIRE_SHUTDOWN_DRAIN") -}}
     {{- fail (printf "\n\nextraEnv: %s would go before config, from which probes and grace period are made. Set it in config.\n" .name) -}}

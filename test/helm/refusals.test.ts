@@ -171,6 +171,16 @@ const byGuard: readonly Refused[] = [
     values: { extraEnv: [{ name: 'DELTAWIRE_HTTP_LISTEN', value: ':9999' }] },
     says: /extraEnv: DELTAWIRE_HTTP_LISTEN would go before config.* Set it in config/,
   },
+  {
+    what: 'a file of a Secret that is not mounted',
+    values: {
+      config: {
+        sinks: [{ ...webhook, auth: { bearer: { file: '/etc/deltawire/credentials/hooks/token' } } }],
+      },
+      credentials: { existingSecrets: ['hook'] },
+    },
+    says: /config has a file in \/etc\/deltawire\/credentials\/hooks.* add hooks to credentials\.existingSecrets/,
+  },
   { what: 'a second replica', values: { replicaCount: 2 }, says: /replicaCount: this version runs one replica/ },
 ]
 
@@ -188,6 +198,22 @@ for (const [by, cases] of [
     })
   }
 }
+
+test('a file of a Secret that is mounted is no error, whoever mounts it', async () => {
+  const file = (name: string) => ({ file: `/etc/deltawire/credentials/${name}/token` })
+  const sinks = ['hook', 'csi', 'all'].map((name) => ({ ...webhook, name, auth: { bearer: file(name) } }))
+  const said = (sinks: readonly object[], ...paths: readonly string[]) =>
+    refusal(helms[0] ?? assert.fail(), {
+      config: { sinks },
+      credentials: { existingSecrets: ['hook'] },
+      extraVolumes: [{ name: 'csi', csi: { driver: 'secrets-store.csi.k8s.io', readOnly: true } }],
+      extraVolumeMounts: paths.map((mountPath) => ({ name: 'csi', mountPath })),
+    })
+  await assert.rejects(said(sinks.slice(0, 1)), /accepts/)
+  await assert.rejects(said(sinks.slice(0, 2), '/etc/deltawire/credentials/csi/'), /accepts/)
+  await assert.rejects(said(sinks, '/etc/deltawire/credentials'), /accepts/)
+  assert.match(await said(sinks, '/etc/deltawire/credentials/csi'), /add all to credentials/)
+})
 
 test('values of a chart that this one is part of are no error', async () => {
   const said = refusal(helms[0] ?? assert.fail(), { enabled: true, global: { other: 1 }, parent: { a: 1 } })
