@@ -118,7 +118,9 @@ class Webhook implements Sink {
       this.#auth?.refused()
       this.#headers.refused()
     }
-    return new DeliveryError(code, `${this.#url.host} answered ${answer.status}`, {
+    const hint =
+      answer.status === 404 || answer.status === 405 ? ': is the path of url right? It has to take a POST' : ''
+    return new DeliveryError(code, `${this.#url.host} answered ${answer.status}${hint}`, {
       retryAfterMs: retryAfterMs(answer.headers['retry-after'], this.#context.clock.now()),
     })
   }

@@ -5,7 +5,7 @@ import { failureCode, retryAfterMs } from './status.ts'
 
 test('2xx is delivered, a redirect is refused, and every other status is a failure of some class', () => {
   for (const status of [200, 201, 202, 204, 299]) assert.equal(failureCode(status), undefined, `${status}`)
-  for (const status of [300, 301, 302, 304, 307, 308, 402, 404, 418, 451, 499]) {
+  for (const status of [300, 301, 302, 304, 307, 308, 402, 406, 418, 451, 499]) {
     assert.equal(failureCode(status), 'rejected', `${status}`)
   }
   for (const status of [502, 503, 504, 507, 520, 599]) assert.equal(failureCode(status), 'unavailable', `${status}`)

@@ -4,6 +4,8 @@ import type { DeliveryErrorCode } from '../../src/delivery/sink.ts'
 const codes: Readonly<Record<number, DeliveryErrorCode>> = {
   401: 'unauthorized',
   403: 'unauthorized',
+  404: 'unavailable',
+  405: 'unavailable',
   408: 'failed',
   409: 'conflict',
   410: 'gone',
@@ -15,7 +17,10 @@ const codes: Readonly<Record<number, DeliveryErrorCode>> = {
   501: 'unsupported',
 }
 
-/** Undefined: delivered. A redirect is never followed: it could lead anywhere. */
+/**
+ * Undefined: delivered. A redirect is never followed: it could lead anywhere. 404 and 405 are about the URL, not about the
+ * event: a wrong path, or a route that is not there yet.
+ */
 export function failureCode(status: number): DeliveryErrorCode | undefined {
   if (status >= 200 && status < 300) return undefined
   return codes[status] ?? (status >= 500 ? 'unavailable' : 'rejected')

@@ -228,7 +228,7 @@ test('P7 answers that never end hold a bounded number of connections, and do not
 test('connections are used again after answers that were read to their end', async () => {
   await using target = await HttpTarget.start()
   await using hook = make(at(target))
-  for (const status of ['200', '500', '404', '503', '200', '500', '404', '503']) {
+  for (const status of ['200', '500', '422', '503', '200', '500', '422', '503']) {
     target.fail(status)
     await attempt(hook)
   }

@@ -172,7 +172,7 @@ test('ten permanent failures in a row over different keys mean a misconfigured s
   const sink = new ScriptedSink()
   let refuses = true
   sink.respond = () => {
-    if (refuses) throw new DeliveryError('rejected', 'receiver answered 404')
+    if (refuses) throw new DeliveryError('rejected', 'receiver answered 422')
     return []
   }
   const { clock, acks, worker, deadLetters, states, offer } = await bench({ sink, options: { concurrency: 1 } })
@@ -183,7 +183,7 @@ test('ten permanent failures in a row over different keys mean a misconfigured s
   assert.deepEqual(states.at(-1), {
     type: 'paused',
     code: 'unavailable',
-    reason: 'events of 10 different keys failed in a row, the last one: receiver answered 404',
+    reason: 'events of 10 different keys failed in a row, the last one: receiver answered 422',
   })
   await clock.advance(24 * 3_600_000)
   assert.equal(deadLetters.length, 9, 'probes give up nothing')
