@@ -207,13 +207,13 @@ test('X8 F13 after a restored backup the consumer has what the server has', asyn
   assert.deepEqual(new Map([...stand.copy()].sort()), new Map([...truth()].sort()))
 })
 
-test('a sink whose queue is full says that it holds up its streams', async () => {
+test('a sink that blocks says, when its queue is full, that it holds up its streams', async () => {
   await using stand = await Stand.start({
     config: {
       cluster: 'test',
       shutdown: { drain: '100ms' },
       sources: [{ resources: ['configmaps'] }],
-      sinks: [{ name: 'out', type: 'stdout', queue: { events: 5 } }],
+      sinks: [{ name: 'out', type: 'stdout', queue: { events: 5, whenFull: 'block' } }],
     },
     before: (simulator) => {
       for (let index = 0; index < 20; index++) simulator.create(configMap(`m${index}`))

@@ -22,6 +22,7 @@ import {
   streamFailed,
   type Telemetry,
   tellQueue,
+  tellRepaid,
 } from './bridge/telemetry.ts'
 import type { BridgeConfig } from './config/bridge-config.ts'
 import type { SinkTypes } from './config/load.ts'
@@ -99,7 +100,10 @@ export class Bridge {
     const sinks = this.#sinks.map(({ name, required, health, worker }) => {
       const { blockedOffers } = worker.stats()
       const full = blockedOffers > 0 ? `its queue is full, ${blockedOffers} streams wait` : undefined
-      return { name, required, ...health, degraded: health.degraded ?? full }
+      const owed = this.#streams.filter(({ outputs }) => outputs.some((one) => one.view.sink === name && one.isOwed))
+      const debts = owed.length > 0 ? `its queue overflowed, ${owed.length} streams owe it a snapshot` : undefined
+      const degraded = [health.degraded, full, debts].filter((text) => text !== undefined).join('; ')
+      return { name, required, ...health, degraded: degraded || undefined }
     })
     if (this.#streams.length > 0) return readinessOf(streams, sinks)
     const cluster = {
@@ -241,9 +245,10 @@ export class Bridge {
           }
           const onSnapshot = (snapshot: Snapshot, snapshotOutcome: SnapshotOutcome) => {
             observeSnapshot(name, sink.name, snapshot, snapshotOutcome, this.#telemetry)
-            if (snapshotOutcome.type === 'aborted' && snapshot.mode === 'full') repeat(snapshot)
+            if (snapshotOutcome.type === 'aborted' && snapshot.mode === 'full') repeat(sink.name, snapshot)
           }
-          return [new Output({ view, worker: sink.worker, onSettled: settled, onSnapshot })]
+          const onRepaid = () => tellRepaid(name, sink.name, this.#telemetry)
+          return [new Output({ view, worker: sink.worker, onSettled: settled, onSnapshot, onRepaid })]
         }),
       discover: () => discovery.find(resource),
       informer: (found) => informers.get(name, found, { ...(namespace && { namespace }), ...selectors }),

@@ -60,13 +60,20 @@ async function outputBench(refuses: (event: OutboundEvent) => boolean): Promise<
     view: { sink: 'audit', payload: wholeObject, on: new Set(allOn) },
     worker: run.worker,
     onSettled: () => {},
+    onRepaid: () => {},
     onSnapshot: ({ id }, { type }) => {
       if (type === 'aborted') aborted.push(id)
     },
   })
   const { signal } = new AbortController()
   const offerChanges = async (...changes: Notable[]) => {
-    for (const change of changes) await output.offer(change, translate(change), signal)
+    for (const change of changes)
+      await (change.type.startsWith('Snapshot') ? output.send : output.offer).call(
+        output,
+        change,
+        translate(change),
+        signal,
+      )
   }
   const connect = () => {
     reachable.resolve()

@@ -3,9 +3,24 @@ import type { OutboundEvent } from '../delivery/sink.ts'
 import type { SinkWorker } from '../delivery/worker.ts'
 import type { ResourceVersion, Timestamp } from '../kube/object.ts'
 import type { Snapshot } from '../reconcile/change.ts'
+import { Debt } from '../reconcile/debt.ts'
 import { type View, wants } from '../route/view.ts'
 import { type Slot, Watermark } from '../state/watermark.ts'
 import type { Notable, Translation } from '../translate/translate.ts'
+
+/**
+ * What one sink knows of one stream.
+ *
+ *   even ---- the queue overflows ----> owing ---- its snapshot begins ----> repaying ---- that has ended ----> even
+ *                                         ^                                     |
+ *                                         +-------- it overflows again ---------+
+ */
+type Standing =
+  | { readonly type: 'even' }
+  /** It is told of no change until a snapshot begins that holds them all. */
+  | { readonly type: 'owing'; readonly debt: Debt; slot: Slot | undefined }
+  /** It is told of changes again; with the end of this snapshot it knows everything. */
+  | { readonly type: 'repaying'; readonly debt: Debt; slot: Slot | undefined; readonly snapshotId: string }
 
 /** What one sink sees of one stream, and how far it has it. */
 export class Output {
@@ -14,19 +29,67 @@ export class Output {
   readonly #worker: SinkWorker
   readonly #onSettled: OutputParts['onSettled']
   readonly #onSnapshot: OutputParts['onSnapshot']
+  readonly #onRepaid: OutputParts['onRepaid']
+  #standing: Standing = { type: 'even' }
   /** Since the last full snapshot that this sink has the end of. */
   #deadLettered = 0
 
-  constructor({ view, worker, onSettled, onSnapshot }: OutputParts) {
+  constructor({ view, worker, onSettled, onSnapshot, onRepaid }: OutputParts) {
     this.view = view
     this.#worker = worker
     this.#onSettled = onSettled
     this.#onSnapshot = onSnapshot
+    this.#onRepaid = onRepaid
   }
 
-  /** Resolves when the sink's worker has accepted the change's event, or the view does not want it. */
+  /** Whether `offer` never waits. Then its snapshots must be its own, at its pace. */
+  get isCoalescing(): boolean {
+    return this.#worker.whenFull === 'coalesce'
+  }
+
+  /** Whether a part of a snapshot may be offered. */
+  get hasRoom(): boolean {
+    return !this.isCoalescing || this.#worker.hasRoom
+  }
+
+  onRoom(listener: () => void): void {
+    this.#worker.onRoom(listener)
+  }
+
+  /** What the sink is not told; undefined from when the snapshot begins that makes up for it. */
+  get debt(): Debt | undefined {
+    return this.#standing.type === 'owing' ? this.#standing.debt : undefined
+  }
+
+  /** Whether there is something that the sink was not told, or not yet told again. */
+  get isOwed(): boolean {
+    return this.#standing.type !== 'even'
+  }
+
+  /**
+   * A live change. Resolves when the sink's worker has accepted its event, or the view does not want it, or the sink is
+   * owed a snapshot that will hold it.
+   */
   async offer(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
-    if (change.type === 'Gap' && change.cause === 'restored') this.watermark.restart()
+    if (change.type === 'Gap' && change.cause === 'restored') {
+      this.watermark.restart()
+      if (this.isOwed) this.#repaid()
+    }
+    if (this.#standing.type !== 'owing') return await this.send(change, translation, signal)
+    const slot = this.#slotFor(change)
+    if (!wants(this.view, change)) {
+      if (slot) this.watermark.settle(slot)
+      return
+    }
+    this.#hold(this.#standing, slot)
+    if (change.type === 'Added' || change.type === 'Updated' || change.type === 'Deleted') {
+      this.#standing.debt.miss(change)
+    }
+  }
+
+  /** A change that is for this sink whatever it is owed: a part of its snapshot, or what comes before that. */
+  async send(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
+    if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') this.#repay(change.snapshot)
     const slot = this.#slotFor(change)
     if (!wants(this.view, change)) {
       if (slot) this.watermark.settle(slot)
@@ -40,11 +103,15 @@ export class Output {
     }
     const event = translation(this.view, { deadLettered })
     const ack = (outcome: Outcome) => {
-      if (slot) this.watermark.settle(slot)
+      if (outcome.type === 'overflowed') this.#lose(change, slot)
+      else if (slot) this.watermark.settle(slot)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
       const result = resultOf(change, outcome)
       if (result && 'snapshot' in change) {
-        if (result.type === 'completed' && change.snapshot.mode === 'full') this.#deadLettered -= told
+        if (result.type === 'completed' && change.snapshot.mode === 'full') {
+          this.#deadLettered -= told
+          if (this.#standing.type === 'repaying' && this.#standing.snapshotId === change.snapshot.id) this.#repaid()
+        }
         this.#onSnapshot(change.snapshot, result)
       }
       this.#onSettled(event, outcome, change.observedAt)
@@ -57,19 +124,55 @@ export class Output {
     this.watermark.complete(position)
   }
 
+  /** The queue overflowed: this was dropped with all that waited. */
+  #lose(change: Notable, slot: Slot | undefined): void {
+    const before = this.#standing
+    let standing: Standing & { readonly type: 'owing' }
+    if (before.type === 'owing') standing = before
+    else if (before.type === 'repaying') standing = { type: 'owing', debt: before.debt, slot: before.slot }
+    else standing = { type: 'owing', debt: new Debt(this.watermark.value ?? placeOf(change)), slot: undefined }
+    this.#standing = standing
+    standing.debt.lose(change)
+    this.#hold(standing, slot)
+  }
+
+  /** The watermark stays at the first slot of what is owed; the others have nothing more to say. */
+  #hold(standing: Standing & { readonly type: 'owing' }, slot: Slot | undefined): void {
+    if (slot && standing.slot) this.watermark.settle(slot)
+    else if (slot) standing.slot = slot
+  }
+
+  #repay({ id }: Snapshot): void {
+    if (this.#standing.type === 'even') return
+    const { debt, slot } = this.#standing
+    this.#standing = { type: 'repaying', debt, slot, snapshotId: id }
+    if (!this.view.on.has('snapshot')) this.#repaid() // there is nothing else that could be sent
+  }
+
+  #repaid(): void {
+    if (this.#standing.type === 'even') return
+    const { slot } = this.#standing
+    this.#standing = { type: 'even' }
+    if (slot) this.watermark.settle(slot)
+    this.#onRepaid()
+  }
+
   /** Items and markers hold no watermark: what they say is said again by the next snapshot. */
   #slotFor(change: Notable): Slot | undefined {
     switch (change.type) {
       case 'Added':
       case 'Updated':
       case 'Deleted':
-        return this.watermark.open(change.resourceVersion)
       case 'Gap':
-        return this.watermark.open(change.to)
+        return this.watermark.open(placeOf(change))
       default:
         return undefined
     }
   }
+}
+
+function placeOf(change: Notable): ResourceVersion {
+  return change.type === 'Gap' ? change.to : change.resourceVersion
 }
 
 /** How a snapshot ended for one sink. */
@@ -87,7 +190,9 @@ function resultOf(change: Notable, outcome: Outcome): SnapshotOutcome | undefine
       return { type: 'aborted', cause: outcome.cause }
     case 'dead-lettered':
       return { type: 'aborted', cause: outcome.reason }
+    case 'merged':
     case 'dropped':
+    case 'overflowed': // a snapshot is owed anyway
       return undefined
   }
 }
@@ -99,4 +204,6 @@ export interface OutputParts {
   readonly onSettled: (event: OutboundEvent, outcome: Outcome, observedAt: Timestamp) => void
   /** Called once for each snapshot that the sink was told of, or should have been. */
   readonly onSnapshot: (snapshot: Snapshot, outcome: SnapshotOutcome) => void
+  /** What was dropped when the queue overflowed has been made up for. */
+  readonly onRepaid: () => void
 }

@@ -4,13 +4,14 @@
  */
 import type { Informer } from '../informer/informer.ts'
 import { KubeError } from '../kube/errors.ts'
-import { compareResourceVersions, type Resource, type ResourceVersion } from '../kube/object.ts'
+import { compareResourceVersions, type KubeObject, type Resource, type ResourceVersion } from '../kube/object.ts'
 import { sleep } from '../lib/abort.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Change, Snapshot } from '../reconcile/change.ts'
-import { Reconciler, type ResyncOptions } from '../reconcile/reconciler.ts'
-import { createTranslator, type StreamScope, type Translation } from '../translate/translate.ts'
+import { Reconciler } from '../reconcile/reconciler.ts'
+import type { Audience, ResyncOptions } from '../reconcile/snapshots.ts'
+import { createTranslator, type Notable, type StreamScope, type Translation } from '../translate/translate.ts'
 import type { Output } from './output.ts'
 
 /** How a stream does, for readiness and logs. */
@@ -28,7 +29,8 @@ export interface BridgeStreamOptions {
   readonly cluster: string
   readonly scope: StreamScope
   readonly resync: ResyncOptions
-  readonly outputs: (repeat: (snapshot: Snapshot) => void) => readonly Output[]
+  /** `repeat`: the sink could not be told of the snapshot. */
+  readonly outputs: (repeat: (sink: string, snapshot: Snapshot) => void) => readonly Output[]
   readonly discover: () => Promise<Resource>
   /** Shared with every other stream over the same objects; already started, until the bridge stops. */
   readonly informer: (resource: Resource) => Informer
@@ -44,10 +46,16 @@ export interface BridgeStreamOptions {
 const DISCOVERY_BACKOFF = { initialMs: 1_000, maxMs: 5_000 } as const
 const RESTART_BACKOFF = { initialMs: 1_000, maxMs: 30_000 } as const
 
+/** Outputs that share their snapshots. */
+interface OutputAudience extends Audience {
+  readonly outputs: readonly Output[]
+}
+
 export class BridgeStream {
   readonly #options: BridgeStreamOptions
   readonly #outputs: readonly Output[]
-  #reconciler: Reconciler | undefined
+  readonly #audiences: readonly OutputAudience[]
+  #reconciler: Reconciler<KubeObject, OutputAudience> | undefined
   #informer: Informer | undefined
   #failure: Error | undefined
   #position: ResourceVersion | undefined
@@ -56,7 +64,12 @@ export class BridgeStream {
 
   constructor(options: BridgeStreamOptions) {
     this.#options = options
-    this.#outputs = options.outputs((snapshot) => this.#reconciler?.repeat(snapshot))
+    this.#outputs = options.outputs((sink, snapshot) => {
+      const audience = this.#audiences.find(({ outputs }) => outputs.some(({ view }) => view.sink === sink))
+      if (audience) this.#reconciler?.repeat(snapshot, audience)
+    })
+    this.#audiences = audiencesOf(this.#outputs)
+    for (const output of this.#outputs) output.onRoom(() => this.#reconciler?.wake())
   }
 
   get name(): string {
@@ -124,24 +137,27 @@ export class BridgeStream {
     this.#informer = informer
     const translate = createTranslator({ cluster, stream: name, resource, scope })
     const objects = () => informer.indexer.objects()
-    const reconciler = new Reconciler({ stream: name, reader, objects, resync, clock, random, snapshotId })
+    const audiences = this.#audiences
+    const reconciler = new Reconciler({ stream: name, reader, objects, audiences, resync, clock, random, snapshotId })
     this.#reconciler = reconciler
-    for await (const changes of reconciler.changes(stop)) {
+    for await (const { audience, changes } of reconciler.changes(stop)) {
       this.#failure = undefined
       for (const change of changes) {
         onChange(change)
         if (change.type === 'Progress') this.#complete(change.resourceVersion)
-        else await this.#offer(change, translate(change), drain)
+        else await this.#offer(change, translate(change), audience, drain)
       }
     }
   }
 
   async #offer(
-    change: Exclude<Change, { type: 'Progress' }>,
+    change: Notable,
     translation: Translation,
+    audience: OutputAudience | undefined,
     drain: AbortSignal,
   ): Promise<void> {
-    for (const output of this.#outputs) await output.offer(change, translation, drain)
+    if (audience) for (const output of audience.outputs) await output.send(change, translation, drain)
+    else for (const output of this.#outputs) await output.offer(change, translation, drain)
     this.#synced = true
     const position = change.type === 'Gap' ? change.to : change.resourceVersion
     const restored = change.type === 'Gap' && change.cause === 'restored'
@@ -152,4 +168,17 @@ export class BridgeStream {
     for (const output of this.#outputs) output.complete(position)
     this.#position = position
   }
+}
+
+/** Where nobody waits, each sink has snapshots of its own; those that wait for each other anyway share theirs. */
+function audiencesOf(outputs: readonly Output[]): readonly OutputAudience[] {
+  const blocking = outputs.filter(({ isCoalescing }) => !isCoalescing)
+  const alone = outputs.filter(({ isCoalescing }) => isCoalescing)
+  const own = alone.map((output) => ({
+    outputs: [output],
+    hasRoom: () => output.hasRoom,
+    debt: () => output.debt,
+  }))
+  if (blocking.length === 0) return own
+  return [{ outputs: blocking, hasRoom: () => true, debt: () => undefined }, ...own]
 }

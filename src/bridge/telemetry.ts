@@ -122,12 +122,31 @@ export function deliveryObserver(
       logDeadLetter(letter, states)
     },
     degraded: () => counts.degraded(),
+    merged: (events) => counts.merged(events),
+    overflowed: (stream, events) => {
+      counts.overflowed()
+      overflowed(stream, sink, events, states)
+    },
     state: (state) => {
       counts.state(state)
       onState(state)
       logSinkState(sink, state, states)
     },
   }
+}
+
+function overflowed(stream: string, sink: string, events: number, states: StateLog): void {
+  const message =
+    'the queue of the sink overflowed: what the stream had waiting was dropped; once there is room, a gap and a full snapshot make up for it'
+  const fields = { stream, sink, events }
+  states.tell({ key: `debt of sink ${sink} to stream ${stream}`, state: 'owed', level: 'warn', message, fields })
+}
+
+/** What overflowed was made up for. */
+export function tellRepaid(stream: string, sink: string, { states }: Telemetry): void {
+  const message = 'the snapshot that made up for an overflow is complete'
+  const fields = { stream, sink }
+  states.tell({ key: `debt of sink ${sink} to stream ${stream}`, state: 'paid', level: 'info', message, fields })
 }
 
 /** One line per code, not per event: the metric has the number. */
@@ -177,6 +196,7 @@ export function observeChange(stream: string, change: Change, { metrics, logger 
     case 'Gap': {
       const { from, to, cause } = change
       counts.gap(cause)
+      if (cause === 'overflow') return // told when it happened
       logger.warn({ stream, from, to, cause }, 'versions in between could not be observed; the differences follow')
       return
     }

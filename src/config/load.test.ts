@@ -20,7 +20,7 @@ const commonDefaults = {
   order: 'key',
   timeout: '15s',
   batch: { linger: '5ms' },
-  queue: { events: 10_000, bytes: '64MiB', whenFull: 'block' },
+  queue: { events: 10_000, bytes: '64MiB', whenFull: 'coalesce' },
   retry: { initial: '500ms', max: '5m', giveUpAfter: '1h' },
 }
 const ownDefaults = { mode: 'loud', headers: {}, network: { allow: [] } }

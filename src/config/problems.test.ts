@@ -564,7 +564,7 @@ const cases: readonly Case[] = [
     'a queue that cannot be',
     file.sinks('  - { name: a, type: echo, to: x, queue: { whenFull: spool, event: 1, bytes: 0 } }'),
     [
-      'c.yaml:4:54 sinks[0].queue.whenFull: "spool" is not valid; expected block',
+      'c.yaml:4:54 sinks[0].queue.whenFull: "spool" is not valid; expected one of coalesce, block',
       'c.yaml:4:61 sinks[0].queue.event: unknown key; did you mean events?',
       'c.yaml:4:78 sinks[0].queue.bytes: a size is above 0',
     ],

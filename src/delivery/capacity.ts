@@ -6,6 +6,11 @@ export interface CapacityLimits {
   readonly bytes: number
 }
 
+/** Above this part of a limit the queue is filling up, */
+const FULL_SHARE = 1 / 2
+/** and below this part of both it is not any more. */
+const FREE_SHARE = 1 / 4
+
 interface Waiter {
   readonly bytes: number
   readonly admit: () => void
@@ -78,6 +83,27 @@ export class Capacity {
     })
   }
 
+  /** Admits one without asking for room: the caller makes some, if `excess` says so. */
+  admit(bytes: number): void {
+    this.#events++
+    this.#bytes += bytes
+  }
+
+  /** Which limit is exceeded; one event alone exceeds none. */
+  get excess(): 'events' | 'bytes' | undefined {
+    if (this.#events > this.#limits.events) return 'events'
+    return this.#bytes > this.#limits.bytes && this.#events > 1 ? 'bytes' : undefined
+  }
+
+  get isFilling(): boolean {
+    return this.#events >= this.#limits.events * FULL_SHARE || this.#bytes >= this.#limits.bytes * FULL_SHARE
+  }
+
+  get isFree(): boolean {
+    if (this.#events === 0) return true
+    return this.#events < this.#limits.events * FREE_SHARE && this.#bytes < this.#limits.bytes * FREE_SHARE
+  }
+
   /** One admitted event is done with. */
   release(bytes: number): void {
     this.#events--
@@ -98,8 +124,7 @@ export class Capacity {
   }
 
   #admit(bytes: number, admit: () => void): void {
-    this.#events++
-    this.#bytes += bytes
+    this.admit(bytes)
     admit()
   }
 

@@ -11,8 +11,12 @@ export type Outcome =
   | { readonly type: 'aborted'; readonly cause: string }
   /** It was given up; the dead letters have it. */
   | { readonly type: 'dead-lettered'; readonly code: DeadLetterCode; readonly reason: string }
+  /** A newer event of the same object stands for it. That one is settled, or waits in the place of an older one. */
+  | { readonly type: 'merged' }
   /** It was not delivered: its stream has offered an event since that makes it void. */
   | { readonly type: 'dropped' }
+  /** It was not delivered, nor was anything else that its stream had waiting: the queue was full. */
+  | { readonly type: 'overflowed' }
 
 export type Ack = (outcome: Outcome) => void
 
@@ -25,11 +29,14 @@ export class Entry {
   event: OutboundEvent
   /** Size of `event` as the sink encodes it. */
   bytes: number
-  /** As it was offered. */
-  readonly offered: OutboundEvent
+  /** As it was offered, or what it is together with those that were merged into it. */
+  offered: OutboundEvent
   /** On the worker's clock. */
   readonly offeredAt: number
-  readonly ack: Ack
+  /** Of the newest event in it. */
+  #ack: Ack
+  /** Of the oldest one, if that is another: it is settled last, so nothing seems settled that stands behind it. */
+  #firstAck: Ack | undefined
   lane: Lane | undefined
   /** The next one in the same lane. */
   next: Entry | undefined
@@ -55,6 +62,12 @@ export class Entry {
   givesWay = false
   /** Its stream has offered an event since that makes it void. */
   superseded = false
+  /** It was taken, and not put back. */
+  isUnderWay = false
+  /** How many markers and gaps its stream had offered before it. */
+  era = 0
+  /** The one before it with its key, if they might become one after all. */
+  before: Entry | undefined
   settled = false
 
   constructor(event: OutboundEvent, bytes: number, offeredAt: number, ack: Ack) {
@@ -62,6 +75,28 @@ export class Entry {
     this.bytes = bytes
     this.offered = event
     this.offeredAt = offeredAt
-    this.ack = ack
+    this.#ack = ack
+  }
+
+  /** The event that this is the ack of was merged into this one. */
+  takeOver(ack: Ack): void {
+    if (this.#firstAck) this.#ack({ type: 'merged' })
+    else this.#firstAck = this.#ack
+    this.#ack = ack
+  }
+
+  /** So was that entry, which answers for nothing any more. */
+  absorb(newer: Entry): void {
+    if (newer.#firstAck) this.takeOver(newer.#firstAck)
+    this.takeOver(newer.#ack)
+    newer.#firstAck = undefined
+    newer.#ack = () => {}
+  }
+
+  /** Tells everybody whose event it holds. */
+  ack(outcome: Outcome): void {
+    const isLost = outcome.type === 'dropped' || outcome.type === 'overflowed'
+    this.#firstAck?.(isLost ? outcome : { type: 'merged' })
+    this.#ack(outcome)
   }
 }

@@ -85,19 +85,28 @@ export class Fences {
     }
   }
 
-  /** Takes out what the stream holds back, and a fence that waits. What was passed on is not its business any more. */
-  extract(name: string): Entry[] {
+  /**
+   * Takes out what matches of what the stream holds back, and of a fence that waits. What was passed on is not its
+   * business any more.
+   */
+  extract(name: string, matches: (entry: Entry) => boolean): Entry[] {
     const stream = this.#streams.get(name)
     if (!stream) return []
-    const taken = stream.held.toArray()
-    stream.held.retain(() => false)
-    stream.heldBytes = 0
-    if (stream.fence && stream.fenceWaits) {
+    const taken = stream.held.toArray().filter(matches)
+    if (taken.length > 0) stream.held.retain((entry) => !matches(entry))
+    for (const { bytes } of taken) stream.heldBytes -= bytes
+    if (stream.fence && stream.fenceWaits && matches(stream.fence)) {
       taken.unshift(stream.fence)
-      stream.fence = undefined
       this.#disarm(stream)
+      this.#open(stream)
     }
     return taken
+  }
+
+  /** An entry that is held back changes its size. */
+  resize(entry: Entry, bytes: number): void {
+    this.#of(entry).heldBytes += bytes - entry.bytes
+    entry.bytes = bytes
   }
 
   settled(entry: Entry): void {

@@ -64,6 +64,12 @@ export class Lane {
     this.#count(entry, 1)
   }
 
+  /** Of one that is in it. */
+  resize(entry: Entry, bytes: number): void {
+    this.bytes += bytes - entry.bytes
+    entry.bytes = bytes
+  }
+
   #count(entry: Entry, sign: 1 | -1): void {
     this.length += sign
     this.bytes += sign * entry.bytes
@@ -170,9 +176,17 @@ export class Lanes {
     return this.#rotateTo((lane) => lane.first?.attempts === 0)
   }
 
+  /** An entry that waits in this lane changes its size. */
+  resize(lane: Lane, entry: Entry, bytes: number): void {
+    if (lane.state === 'ready') this.#countReady(lane, -1)
+    lane.resize(entry, bytes)
+    if (lane.state === 'ready') this.#countReady(lane, 1)
+  }
+
   /** Takes what matches out of these lanes. What is in an attempt stays there: it is not in its lane. */
   extract(lanes: ReadonlySet<Lane>, matches: (entry: Entry) => boolean): Entry[] {
     const taken: Entry[] = []
+    if (lanes.size === 0) return taken
     for (const lane of lanes) {
       if (lane.state === 'ready') this.#countReady(lane, -1)
       for (const entry of lane.extract(matches)) taken.push(entry)

@@ -29,6 +29,10 @@ export interface DeliveryObserver {
   deadLetter(letter: DeadLetter): void
   /** An event went out with a smaller payload because it was too large for the sink. */
   degraded(): void
+  /** So many events will not be sent, because newer ones of the same objects stand for them. */
+  merged(events: number): void
+  /** The queue was full: all that this stream had waiting was dropped. */
+  overflowed(stream: string, events: number): void
   state(state: SinkState): void
 }
 
@@ -39,6 +43,8 @@ export const noObserver: DeliveryObserver = {
   retry() {},
   deadLetter() {},
   degraded() {},
+  merged() {},
+  overflowed() {},
   state() {},
 }
 
@@ -52,6 +58,8 @@ export interface WorkerStats {
   readonly oldestAgeMs: number
   /** Offers that wait for room in the queue. */
   readonly blockedOffers: number
+  /** Of each object only the newest state is kept: the sink is slow, or out of order. */
+  readonly coalescing: boolean
   /** Batches that the sink has in hand. */
   readonly inFlight: number
   /** Lanes in back-off. */

@@ -30,7 +30,7 @@ test('without any key, a worker runs by the documented defaults and by the limit
     concurrency: 16,
     timeoutMs: 15_000,
     batch: { events: 10, bytes: 500_000, lingerMs: 5 },
-    queue: { events: 10_000, bytes: 67_108_864 },
+    queue: { events: 10_000, bytes: 67_108_864, whenFull: 'coalesce' },
     retry: { initialMs: 500, maxMs: 300_000, giveUpAfterMs: 3_600_000 },
     maxEventBytes: 1_000_000,
   })
@@ -53,7 +53,7 @@ test('what is configured counts, but a batch never exceeds what the type can do'
     concurrency: 3,
     timeoutMs: 2000,
     batch: { events: 10, bytes: 1024, lingerMs: 0 },
-    queue: { events: 5, bytes: 67_108_864 },
+    queue: { events: 5, bytes: 67_108_864, whenFull: 'coalesce' },
     retry: { initialMs: 500, maxMs: 60_000, giveUpAfterMs: 3_600_000 },
     maxEventBytes: 262_144,
   })

@@ -63,9 +63,10 @@ export const sinkOptionsSchema = {
         events: { type: 'integer', minimum: 1, default: 10_000, description: 'Events in the queue.' },
         bytes: { type: 'string', format: 'bytes', default: '64MiB', description: 'Encoded size of the queue.' },
         whenFull: {
-          enum: ['block'],
-          default: 'block',
-          description: 'block: the streams that lead here stop reading until there is room.',
+          enum: ['coalesce', 'block'],
+          default: 'coalesce',
+          description:
+            'coalesce: from half of a limit on, or while the sink is unavailable, only the newest state of each object is kept, and its events say `collapsed`; at a limit the queue of the stream that holds most of it is dropped and made up for by a `gap` and a full snapshot for this sink alone. block: the streams that lead here stop reading, for all their sinks, until there is room; every version arrives.',
         },
       },
     },
@@ -115,7 +116,7 @@ export interface WorkerOptions {
   readonly concurrency: number
   readonly timeoutMs: number
   readonly batch: { readonly events: number; readonly bytes: number; readonly lingerMs: number }
-  readonly queue: { readonly events: number; readonly bytes: number }
+  readonly queue: { readonly events: number; readonly bytes: number; readonly whenFull: 'coalesce' | 'block' }
   readonly retry: RetryOptions
   readonly maxEventBytes: number
 }
@@ -134,7 +135,7 @@ export function workerOptions(options: SinkOptions, limits: SinkLimits): WorkerO
       bytes: Math.min(bytesOr(batch.bytes, limits.maxBatchBytes), limits.maxBatchBytes),
       lingerMs: parseDuration(batch.linger),
     },
-    queue: { events: queue.events, bytes: parseBytes(queue.bytes) },
+    queue: { events: queue.events, bytes: parseBytes(queue.bytes), whenFull: queue.whenFull },
     retry: {
       initialMs: parseDuration(retry.initial),
       maxMs: parseDuration(retry.max),

@@ -4,10 +4,15 @@
  *   offer -> capacity (bounded) -> fences (per stream) -> lanes (per key) -> take -> an attempt -> settle
  *                                                           ^                         |
  *                                                           +-------- putBack --------+
+ *
+ * Without room an offer waits (`block`), or nobody ever waits (`coalesce`): then, from half of a limit until below a
+ * quarter of both, and while the sink is out of order, an event is merged into the one before it of the same object; and
+ * at a limit all that the stream with the largest share has waiting is dropped.
  */
 import type { Clock } from '../lib/clock.ts'
 import { Batcher } from './batcher.ts'
 import { Capacity } from './capacity.ts'
+import { Coalescer } from './coalescer.ts'
 import type { DeadLetterCode } from './dead-letters.ts'
 import { type Ack, Entry, type Outcome } from './entry.ts'
 import type { DeliveryError } from './errors.ts'
@@ -17,6 +22,8 @@ import type { WorkerStats } from './observer.ts'
 import type { WorkerOptions } from './options.ts'
 import type { OutboundEvent, SinkLimits } from './sink.ts'
 
+const accepted = Promise.resolve()
+
 /** A lane in back-off may hold this part of the queue's limits. */
 const LANE_SHARE = 1 / 4
 
@@ -25,6 +32,8 @@ export interface QueueParts {
   readonly clock: Clock
   /** Since when the sink is in order, as far as is known, on the clock; undefined while it is not. */
   readonly openSince: () => number | undefined
+  /** Whether anything is sent but probes. */
+  readonly isOpen: () => boolean
   /** It failed, and the sink is not to blame. */
   readonly isAtFault: (entry: Entry) => boolean
   /** It failed, and something was delivered since: whatever the sink is to blame for now, it was in order then. */
@@ -35,6 +44,10 @@ export interface QueueParts {
   readonly onDegraded: () => void
   /** Everything is settled. */
   readonly onEmpty: () => void
+  /** `hasRoom` is true and was not. */
+  readonly onRoom: () => void
+  readonly onMerged: (events: number) => void
+  readonly onOverflow: (stream: string, events: number) => void
   /** Puts the event into the dead letters and settles it. */
   readonly giveUp: (entry: Entry, code: DeadLetterCode, reason: string) => void
   /** Runs what a timer calls, and reports what it throws. */
@@ -50,7 +63,12 @@ export class Queue {
   readonly #batcher: Batcher
   /** Oldest first. */
   readonly #unsettled = new Set<Entry>()
+  readonly #coalescer: Coalescer | undefined
   #state: 'open' | 'draining' | 'closed' = 'open'
+  #coalescing = false
+  /** All that waited when the queue was filling up was merged. */
+  #isMerged = false
+  #hadRoom = false
 
   constructor(options: WorkerOptions, parts: QueueParts) {
     const { limits, clock, openSince, onReady, guard } = parts
@@ -73,6 +91,26 @@ export class Queue {
       abort: (entry, cause) => this.#abort(entry, cause),
       guard,
     })
+    if (options.queue.whenFull === 'coalesce') {
+      this.#coalescer = new Coalescer({
+        put: (entry, event) => this.#put(entry, event),
+        remove: (entries) => this.#drop(entries, { type: 'merged' }),
+        onMerged: parts.onMerged,
+      })
+    }
+  }
+
+  /** Whether what is not urgent may be offered: the sink is in order, and less than a quarter of each limit is used. */
+  get hasRoom(): boolean {
+    return this.#parts.isOpen() && this.#capacity.isFree && this.#state === 'open'
+  }
+
+  /** The sink is in order now, or not any more. */
+  watchRoom(): void {
+    const { hasRoom } = this
+    const isNew = hasRoom && !this.#hadRoom
+    this.#hadRoom = hasRoom
+    if (isNew) this.#parts.onRoom()
   }
 
   /** Accepted and not settled. */
@@ -82,26 +120,27 @@ export class Queue {
 
   /** Resolves when the event is accepted. Rejects with `signal.reason`, or that of `drain`; then it is not in here. */
   offer(event: OutboundEvent, ack: Ack, signal: AbortSignal): Promise<void> {
-    const { limits } = this.#parts
-    const entry = new Entry(event, limits.sizeOf(event), this.#parts.clock.monotonic(), ack)
-    while (entry.bytes > this.#options.maxEventBytes) {
-      const smaller = entry.event.smaller?.()
-      if (!smaller) break
-      entry.event = smaller
-      entry.bytes = limits.sizeOf(smaller)
+    if (this.#coalescer && this.#state === 'open' && !signal.aborted) {
+      this.#offerAtOnce(event, ack, this.#coalescer)
+      return accepted
     }
+    const entry = this.#entryOf(event, ack)
     return this.#capacity.enter(entry.bytes, () => this.#accept(entry), signal)
   }
 
   /** The next batch; empty if nothing is ready, or may still wait for others. Its lanes are locked until `putBack`. */
   take(): readonly Entry[] {
     const closes = this.#batcher.mayClose() || this.#state === 'draining'
-    return closes ? this.#lanes.take(this.#batcher.limits) : []
+    const batch = closes ? this.#lanes.take(this.#batcher.limits) : []
+    for (const entry of batch) entry.isUnderWay = true
+    return batch
   }
 
   /** One event to learn from whether the sink is in order, of another lane than `last` if possible. */
   takeOne(last: Lane | undefined): Entry | undefined {
-    return this.#lanes.takeOne(last)
+    const entry = this.#lanes.takeOne(last)
+    if (entry) entry.isUnderWay = true
+    return entry
   }
 
   /** Whether `takeOne` will take one that was never sent. */
@@ -113,6 +152,7 @@ export class Queue {
   putBack(batch: readonly Entry[]): void {
     for (const entry of batch.toReversed()) {
       if (entry.settled) continue
+      entry.isUnderWay = false
       if (entry.superseded) this.settle(entry, { type: 'dropped' })
       else entry.lane?.unshift(entry)
     }
@@ -131,10 +171,12 @@ export class Queue {
   settle(entry: Entry, outcome: Outcome): void {
     entry.settled = true
     this.#unsettled.delete(entry)
+    this.#coalescer?.settled(entry)
     entry.ack(outcome) // before the fence opens: an `end` tells what became of those before it
     if (entry.lane) this.#fences.settled(entry)
     this.#capacity.release(entry.bytes)
     if (this.#unsettled.size === 0) this.#parts.onEmpty()
+    this.watchRoom()
   }
 
   /** Another form of the same event goes out. */
@@ -161,18 +203,118 @@ export class Queue {
 
   stats(): Omit<WorkerStats, 'state' | 'inFlight'> {
     const [oldest] = this.#unsettled
+    if (this.#coalescer) this.#watchFilling()
     return {
       queueEvents: this.#capacity.events,
       queueBytes: this.#capacity.bytes,
       oldestAgeMs: oldest ? this.#parts.clock.monotonic() - oldest.offeredAt : 0,
       blockedOffers: this.#capacity.waiting,
+      coalescing: this.#coalescing,
       backingOff: this.#lanes.waiting,
     }
+  }
+
+  /** In the largest of its forms that the sink takes; in the smallest if it takes none. */
+  #entryOf(event: OutboundEvent, ack: Ack): Entry {
+    const { form, bytes } = this.#fit(event)
+    const entry = new Entry(event, bytes, this.#parts.clock.monotonic(), ack)
+    entry.event = form
+    return entry
+  }
+
+  #fit(event: OutboundEvent): { readonly form: OutboundEvent; readonly bytes: number } {
+    const { sizeOf } = this.#parts.limits
+    let form = event
+    let bytes = sizeOf(form)
+    while (bytes > this.#options.maxEventBytes) {
+      const smaller = form.smaller?.()
+      if (!smaller) break
+      form = smaller
+      bytes = sizeOf(form)
+    }
+    return { form, bytes }
+  }
+
+  #offerAtOnce(event: OutboundEvent, ack: Ack, coalescer: Coalescer): void {
+    this.#watchFilling()
+    const wasFree = this.#capacity.isFree
+    if (!this.#coalescing || !coalescer.merge(event, ack)) {
+      const entry = this.#entryOf(event, ack)
+      this.#capacity.admit(entry.bytes)
+      this.#accept(entry)
+    }
+    this.#watchFilling()
+    if (this.#capacity.isFilling && !this.#isMerged) {
+      this.#isMerged = true
+      coalescer.mergeAll(this.#unsettled)
+    }
+    if (!wasFree) this.#overflow() // else it is one event alone that is as large as the rest of the queue
+    this.watchRoom()
+  }
+
+  #watchFilling(): void {
+    if (!this.#parts.isOpen() || this.#capacity.isFilling) this.#coalescing = true
+    else if (this.#capacity.isFree) this.#coalescing = false
+    if (this.#capacity.isFree) this.#isMerged = false
+  }
+
+  /** Another event stands in the place of one that waits. Returns false if it is too large in all of its forms. */
+  #put(entry: Entry, event: OutboundEvent): boolean {
+    const { form, bytes } = this.#fit(event)
+    if (bytes > this.#options.maxEventBytes) return false
+    if (form !== event && entry.event === entry.offered) this.#parts.onDegraded()
+    this.#capacity.resize(entry.bytes, bytes)
+    if (entry.lane) this.#lanes.resize(entry.lane, entry, bytes)
+    else this.#fences.resize(entry, bytes)
+    entry.offered = event
+    entry.event = form
+    return true
+  }
+
+  /** While a limit is exceeded, drops what waits of the stream that has the largest part of it. */
+  #overflow(): void {
+    for (let excess = this.#capacity.excess; excess; excess = this.#capacity.excess) {
+      const streams = new Map<string, { readonly entries: Entry[]; bytes: number }>()
+      for (const entry of this.#unsettled) {
+        const { stream, supersedes } = entry.offered
+        if (entry.isUnderWay || supersedes) continue // that a history is void is told in any case
+        const share = streams.get(stream) ?? { entries: [], bytes: 0 }
+        share.entries.push(entry)
+        share.bytes += entry.bytes
+        streams.set(stream, share)
+      }
+      const partOf = ({ entries, bytes }: { readonly entries: Entry[]; readonly bytes: number }) =>
+        excess === 'events' ? entries.length : bytes
+      const [largest] = [...streams].sort(([, a], [, b]) => partOf(b) - partOf(a))
+      if (!largest) return
+      const [stream, { entries }] = largest
+      this.#parts.onOverflow(stream, entries.length)
+      this.#drop(entries, { type: 'overflowed' })
+    }
+  }
+
+  /** Takes out entries that wait, wherever they do. */
+  #drop(entries: readonly Entry[], outcome: Outcome): void {
+    const out = new Set(entries)
+    const matches = (entry: Entry) => out.has(entry)
+    const lanes = new Set<Lane>()
+    const streams = new Set<string>()
+    for (const { lane, offered } of entries) {
+      if (lane) lanes.add(lane)
+      else streams.add(offered.stream)
+    }
+    for (const lane of lanes) {
+      if (lane.state === 'waiting' && lane.first && matches(lane.first)) this.#endBackOff(lane, lane.first)
+    }
+    for (const stream of streams) this.#fences.extract(stream, matches)
+    this.#lanes.extract(lanes, matches)
+    for (const entry of entries) this.settle(entry, outcome)
   }
 
   /** There is room for it. */
   #accept(entry: Entry): void {
     this.#unsettled.add(entry)
+    this.#coalescer?.accepted(entry)
     const { maxEventBytes } = this.#options
     if (entry.bytes > maxEventBytes) {
       const reason = `${entry.bytes} bytes in its smallest form, the limit is ${maxEventBytes}`
@@ -242,7 +384,10 @@ export class Queue {
     for (const lane of lanes) {
       if (lane.state === 'waiting' && lane.first?.superseded) this.#endBackOff(lane, lane.first)
     }
-    const dropped = [...this.#fences.extract(stream), ...this.#lanes.extract(lanes, (old) => old.superseded)]
+    const dropped = [
+      ...this.#fences.extract(stream, () => true),
+      ...this.#lanes.extract(lanes, (old) => old.superseded),
+    ]
     this.#fences.offer(entry)
     for (const old of dropped) this.settle(old, { type: 'dropped' })
   }

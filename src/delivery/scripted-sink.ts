@@ -67,7 +67,7 @@ export class ScriptedSink implements Sink {
 }
 
 export type EventOptions = Partial<
-  Pick<OutboundEvent, 'kind' | 'stream' | 'smaller' | 'aborted' | 'dataBytes' | 'supersedes'>
+  Pick<OutboundEvent, 'kind' | 'stream' | 'smaller' | 'aborted' | 'dataBytes' | 'supersedes' | 'merge' | 'key'>
 >
 
 /** An event of `dataBytes` bytes (10 if absent). */
@@ -92,13 +92,35 @@ export function event(id: string, key: string, options: EventOptions = {}): Outb
   }
 }
 
+export type What = 'added' | 'updated' | 'deleted'
+
+/** Version `n` of an object, as `<uid>:<n>`; a merged one has the id of the newest, and `collapsed`. */
+export function version(uid: string, n: number, what: What = 'updated', options: EventOptions = {}): OutboundEvent {
+  const plain = event(`${uid}:${n}`, options.key ?? uid, options)
+  const attributes = { ...plain.attributes, uid, type: `io.deltawire.object.${what}.v1` }
+  return { ...plain, attributes, merge: (newer) => mergeVersions({ ...plain, attributes }, newer) }
+}
+
+function mergeVersions(first: OutboundEvent, newer: OutboundEvent): OutboundEvent | undefined {
+  const [from, to] = [first.attributes, newer.attributes]
+  if (from.uid !== to.uid || from.uid === undefined) return undefined
+  const ends = (type: string) => type.includes('deleted')
+  if (ends(from.type) && !ends(to.type)) return undefined
+  const merged = {
+    ...newer,
+    attributes: { ...to, collapsed: true, type: ends(to.type) ? to.type : from.type },
+    merge: (newest: OutboundEvent) => mergeVersions(merged, newest),
+  }
+  return merged
+}
+
 export const defaults: WorkerOptions = {
   name: 'audit',
   order: 'key',
   concurrency: 16,
   timeoutMs: 15_000,
   batch: { events: 1, bytes: 1_000_000, lingerMs: 0 },
-  queue: { events: 10_000, bytes: 64 * 2 ** 20 },
+  queue: { events: 10_000, bytes: 64 * 2 ** 20, whenFull: 'block' },
   retry: { initialMs: 500, maxMs: 300_000, giveUpAfterMs: 3_600_000 },
   maxEventBytes: 1_000_000,
 }
@@ -122,7 +144,7 @@ export interface Bench {
 }
 
 export interface BenchOptions {
-  readonly options?: Partial<WorkerOptions>
+  readonly options?: Partial<Omit<WorkerOptions, 'queue'>> & { readonly queue?: Partial<WorkerOptions['queue']> }
   readonly sameKeyInBatch?: boolean
   /** @default 1: a delay is as long as it can be. */
   readonly random?: () => number
@@ -150,11 +172,13 @@ export async function bench(settings: BenchOptions = {}): Promise<Bench> {
     retry() {},
     deadLetter() {},
     degraded() {},
+    merged() {},
+    overflowed() {},
     state: (state) => states.push(state),
     ...settings.observer,
   }
   const worker = new SinkWorker(
-    { ...defaults, ...settings.options },
+    { ...defaults, ...settings.options, queue: { ...defaults.queue, ...settings.options?.queue } },
     { sink, limits, clock, deadLetters, observer, random: settings.random ?? (() => 1) },
   )
   const acks: [string, Outcome][] = []

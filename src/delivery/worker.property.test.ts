@@ -138,7 +138,7 @@ test('P1 P2 P6 P7 S15 whatever the target does, the promises hold', async () => 
       async (offers, fates, { concurrency, batchEvents, queueEvents, lingerMs, sameKeyInBatch }) => {
         const clock = new ManualClock()
         const target = new RandomTarget(fates, clock, sameKeyInBatch)
-        const queue = { events: queueEvents, bytes: 1000 }
+        const queue = { events: queueEvents, bytes: 1000, whenFull: 'block' } as const
         const deadLetters = new DeadLetterRing()
         const batch = { events: batchEvents, bytes: 300, lingerMs }
         const worker = new SinkWorker(
@@ -198,6 +198,7 @@ test('P1 P2 P6 P7 S15 whatever the target does, the promises hold', async () => 
           queueBytes: 0,
           oldestAgeMs: 0,
           blockedOffers: 0,
+          coalescing: false,
           inFlight: 0,
           backingOff: 0,
         })

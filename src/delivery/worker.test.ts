@@ -460,6 +460,7 @@ test('the observer is told of attempts, events, retries and dead letters; stats 
     queueBytes: 30,
     oldestAgeMs: 30,
     blockedOffers: 0,
+    coalescing: false,
     inFlight: 1,
     backingOff: 0,
   })

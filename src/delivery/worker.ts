@@ -37,6 +37,8 @@ export interface WorkerParts {
  * Guarantees, for every event whose `offer` resolved, unless the worker is closed before:
  * - it is delivered, put into the dead letters, or dropped because its stream superseded it, and `ack` is called exactly
  *   once, then and not earlier;
+ * - with `coalesce` it may also be merged into another one of its object that is offered before and not settled, or be
+ *   dropped with all that its stream has waiting because the queue is full (`overflowed`);
  * - events with one key leave in the order in which they were offered, and none leaves while one before it may still land;
  * - a failing event delays no event with another key, but for what stands behind the end of a snapshot in its stream:
  *   that by at most the time of an attempt, in which nothing of the stream is settled;
@@ -63,6 +65,8 @@ export class SinkWorker {
   #probe: Entry | undefined
   #lastProbed: Lane | undefined
   #pumpScheduled = false
+  readonly #roomListeners = new Set<() => void>()
+  #roomScheduled = false
 
   readonly #stop = new AbortController()
   readonly #connecting: Promise<void>
@@ -88,11 +92,15 @@ export class SinkWorker {
       limits,
       clock,
       openSince: () => this.#health.openSince ?? (this.#judge.isUnsure ? 0 : undefined),
+      isOpen: () => this.#health.state === 'open',
       isAtFault: (entry) => this.#judge.isAtFault(entry),
       isPoison: (entry) => this.#judge.isPoison(entry),
       onReady: () => this.#schedulePump(),
       onDegraded: () => observer.degraded(),
       onEmpty: () => this.#onDrained?.(),
+      onRoom: () => this.#scheduleRoom(),
+      onMerged: (events) => observer.merged(events),
+      onOverflow: (stream, events) => observer.overflowed(stream, events),
       giveUp: (entry, code, reason) => this.#giveUp(entry, code, reason),
       guard,
     })
@@ -102,6 +110,7 @@ export class SinkWorker {
       retry: options.retry,
       onChange: (state) => {
         observer.state(state)
+        this.#queue.watchRoom()
         this.#schedulePump()
       },
       guard,
@@ -111,12 +120,27 @@ export class SinkWorker {
   }
 
   /**
-   * Resolves when the event is accepted, not when it is delivered: that is `ack`, called exactly once, from then on.
-   * Waits while the queue is full. Rejects with `signal.reason`, or with an Error when the worker is closed; then `ack`
+   * Resolves when the event is accepted, not when it is delivered: that is `ack`, called exactly once, from then on;
+   * `merged` only if a later ack holds what is newer, and one before it is still owed.
+   * While the queue is full it waits (`block`); or it never does (`coalesce`). Rejects with `signal.reason`, or with an Error when the worker is closed; then `ack`
    * is never called.
    */
   offer(event: OutboundEvent, ack: Ack, signal: AbortSignal): Promise<void> {
     return this.#queue.offer(event, ack, signal)
+  }
+
+  get whenFull(): 'coalesce' | 'block' {
+    return this.#options.queue.whenFull
+  }
+
+  /** Whether what can wait may be offered now: the sink is in order, and its queue nearly empty. */
+  get hasRoom(): boolean {
+    return this.#queue.hasRoom
+  }
+
+  /** Calls `listener` soon after `hasRoom` became true. Never undone: who listens lives as long as the worker. */
+  onRoom(listener: () => void): void {
+    this.#roomListeners.add(listener)
   }
 
   stats(): WorkerStats {
@@ -148,6 +172,17 @@ export class SinkWorker {
     queueMicrotask(() => {
       this.#pumpScheduled = false
       this.#guard(() => this.#pump())
+    })
+  }
+
+  #scheduleRoom(): void {
+    if (this.#roomScheduled) return
+    this.#roomScheduled = true
+    queueMicrotask(() => {
+      this.#roomScheduled = false
+      this.#guard(() => {
+        for (const listener of this.#roomListeners) listener()
+      })
     })
   }
 

@@ -37,9 +37,19 @@ interface Placed {
   readonly observedAt: Timestamp
 }
 
+/** Versions after `from`, up to `to`, were dropped because the queue of a sink was full; told to that sink alone. */
+export interface Overflow {
+  readonly type: 'Gap'
+  readonly from: ResourceVersion
+  readonly to: ResourceVersion
+  readonly cause: 'overflow'
+  readonly observedAt: Timestamp
+}
+
 /** A delta, or a part of a snapshot: what reconciliation yields, in the order in which it is offered to sinks. */
 export type Change<T extends KubeObject = KubeObject> =
   | Delta<T>
+  | Overflow
   | ({ readonly type: 'SnapshotBegin' } & Placed)
   | ({ readonly type: 'SnapshotItem'; readonly object: T } & Placed)
   | ({ readonly type: 'SnapshotEnd'; readonly result: SnapshotResult } & Placed)

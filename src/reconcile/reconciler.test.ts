@@ -6,9 +6,12 @@ import { KubeError } from '../kube/errors.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { SetDigest } from '../lib/set-digest.ts'
 import type { Change } from './change.ts'
-import { Reconciler, type ResyncOptions } from './reconciler.ts'
+import { Reconciler } from './reconciler.ts'
+import type { Audience, ResyncOptions } from './snapshots.ts'
 
 const never: ResyncOptions = { everyMs: 0, snapshot: 'off' }
+/** It always has room. */
+const patient: Audience = { hasRoom: () => true, debt: () => undefined }
 
 /** A reconciler on a real informer on a scripted server. */
 class Stand implements AsyncDisposable {
@@ -18,13 +21,14 @@ class Stand implements AsyncDisposable {
   readonly taken: Change[] = []
   readonly reading: Promise<void>
 
-  constructor(script: ConstructorParameters<typeof Rig>[0], resync = never) {
+  constructor(script: ConstructorParameters<typeof Rig>[0], resync = never, audiences = [patient]) {
     this.rig = new Rig(script)
     let snapshots = 0
     this.reconciler = new Reconciler({
       stream: 'pods/pods',
       reader: this.rig.reader,
       objects: () => this.rig.informer.indexer.objects(),
+      audiences,
       resync,
       snapshotId: () => `r${++snapshots}`,
       clock: this.rig.clock,
@@ -34,7 +38,9 @@ class Stand implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    for await (const changes of this.reconciler.changes(this.stop.signal)) this.taken.push(...changes)
+    for await (const { changes } of this.reconciler.changes(this.stop.signal)) {
+      for (const change of changes) this.taken.push(change)
+    }
   }
 
   /** What came since the last call, in short, after `ms` have passed. */
@@ -125,21 +131,21 @@ test('P5 a relist while running is a gap and its differences, and no snapshot', 
 })
 
 test('P6 the end is true at its own position: what changed since begin is counted, and no item stands for it', async () => {
-  const many = Array.from({ length: 150 }, (_, index) => pod(`shop/p${index}`, index + 1))
+  const many = Array.from({ length: 950 }, (_, index) => pod(`shop/p${index}`, index + 1))
   await using stand = new Stand([
-    list(200, many),
-    watch([modified(pod('shop/p149', 201)), deleted(pod('shop/p148', 202)), added(pod('shop/q', 203))]),
+    list(1000, many),
+    watch([modified(pod('shop/p949', 1001)), deleted(pod('shop/p948', 1002)), added(pod('shop/q', 1003))]),
   ])
   const changes = await stand.changes()
   const items = changes.filter((change) => change.startsWith('item '))
   const end = changes.at(-1) ?? ''
   const live = changes.filter((change) => /^(Added|Updated|Deleted)/.test(change))
-  assert.deepEqual(live, ['Updated p149@201', 'Deleted p148', 'Added q@203'])
-  // 149 of the list that are left, and q; whether an item or a live change stands for one depends on the order
-  assert.match(end, /^end at 203: 150 items/)
-  const stood = new Set([...items.map((item) => item.split(/[ @]/)[1]), 'p149', 'q'])
-  stood.delete('p148')
-  assert.equal(stood.size, 150)
+  assert.deepEqual(live, ['Updated p949@1001', 'Deleted p948', 'Added q@1003'])
+  // 949 of the list that are left, and q; whether an item or a live change stands for one depends on the order
+  assert.match(end, /^end at 1003: 950 items/)
+  const stood = new Set([...items.map((item) => item.split(/[ @]/)[1]), 'p949', 'q'])
+  stood.delete('p948')
+  assert.equal(stood.size, 950)
 })
 
 test('a scheduled snapshot comes after its interval, and one that is asked for at once', async () => {
@@ -185,13 +191,15 @@ test('I6 a snapshot that is running at the end is aborted', async () => {
     stream: 'pods/pods',
     reader: rig.reader,
     objects: () => rig.informer.indexer.objects(),
+    audiences: [patient],
     resync: never,
     snapshotId: () => 'r1',
     clock: rig.clock,
     random: () => 0.5,
   })
   const taken: string[] = []
-  for await (const changes of reconciler.changes(stop.signal)) {
+  for await (const portion of reconciler.changes(stop.signal)) {
+    const changes = [...portion.changes]
     taken.push(...changes.map(short))
     if (changes.some((change) => change.type === 'SnapshotItem')) stop.abort()
   }
@@ -207,10 +215,10 @@ test('a snapshot that a sink was not told of is sent again, later and later', as
     `begin pods/pods:r${count} startup full cold at 9`,
     'end at 9: 0 items +0 ~0 -0 =0',
   ]
-  stand.reconciler.repeat(again)
+  stand.reconciler.repeat(again, patient)
   assert.deepEqual(await stand.changes(89_999), [])
   assert.deepEqual(await stand.changes(1), snapshot(2))
-  stand.reconciler.repeat(again)
+  stand.reconciler.repeat(again, patient)
   assert.deepEqual(await stand.changes(179_999), [])
   assert.deepEqual(await stand.changes(1), snapshot(3))
 })
@@ -220,7 +228,7 @@ test('a stream that has ended repeats no snapshot: nothing is left waiting', asy
   await stand.changes()
   await stand[Symbol.asyncDispose]()
   const waiting = stand.rig.clock.pending
-  stand.reconciler.repeat({ id: 'pods/pods:r1', reason: 'startup', mode: 'full', ledger: 'cold' })
+  stand.reconciler.repeat({ id: 'pods/pods:r1', reason: 'startup', mode: 'full', ledger: 'cold' }, patient)
   assert.equal(stand.rig.clock.pending, waiting)
 })
 

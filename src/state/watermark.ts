@@ -6,6 +6,9 @@ export interface Slot {
   settled: boolean
 }
 
+/** So few slots are not worth the trouble. */
+const MINIMUM = 1024
+
 /**
  * Up to where all that a stream offered to one sink is settled.
  *
@@ -14,9 +17,12 @@ export interface Slot {
  *
  *   opened:   5 settled | 7 settled | 9 open | 9 settled | 12 settled      value: 7
  *
- * Memory grows with the slots behind the oldest unsettled one, which the sink's queue bounds.
+ * Memory grows with the unsettled slots, which the sink's queue bounds: of settled ones in a row behind an unsettled one
+ * only the last is kept.
  */
 export class Watermark {
+  /** At this length the slots are thinned out. */
+  #thinAt = MINIMUM
   #slots: Slot[] = []
   /** Slots before this index are settled and counted in `#value`. */
   #head = 0
@@ -42,6 +48,7 @@ export class Watermark {
   open(position: ResourceVersion): Slot {
     if (this.#last === undefined || compareResourceVersions(position, this.#last) > 0) this.#last = position
     const slot: Slot = { position: this.#last, settled: false }
+    if (this.lag >= this.#thinAt) this.#thin()
     this.#slots.push(slot)
     this.#advance()
     return slot
@@ -58,6 +65,13 @@ export class Watermark {
     if (this.#completed !== undefined && compareResourceVersions(position, this.#completed) <= 0) return
     this.#completed = position
     this.#advance()
+  }
+
+  #thin(): void {
+    const slots = this.#slots.slice(this.#head)
+    this.#slots = slots.filter((slot, index) => !slot.settled || !slots[index + 1]?.settled)
+    this.#head = 0
+    this.#thinAt = Math.max(MINIMUM, 2 * this.#slots.length)
   }
 
   #advance(): void {

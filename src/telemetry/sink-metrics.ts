@@ -12,6 +12,10 @@ export interface SinkMetrics {
   deadLetter(reason: string): void
   /** An event went out with a smaller payload. */
   degraded(): void
+  /** So many events were not sent, because newer ones stand for them. */
+  merged(events: number): void
+  /** The queue was full: what a stream had waiting was dropped, and a snapshot is owed instead. */
+  overflowed(): void
   state(state: { readonly type: SinkStateName }): void
   /** From now on gauges come from here. */
   observe(stats: () => SinkStats): void
@@ -41,6 +45,8 @@ export class SinkFamilies {
   readonly #sent
   readonly #retries
   readonly #deadLetters
+  readonly #merged
+  readonly #overflows
   readonly #circuit
 
   constructor(registry: Registry) {
@@ -63,6 +69,13 @@ export class SinkFamilies {
     this.#sent = counter('sink_sent_total', 'Events in attempts, by result.', 'result')
     this.#retries = counter('sink_retries_total', 'Events that were to be sent again, by reason.', 'reason')
     this.#deadLetters = counter('dead_letters_total', 'Events that were given up, by reason.', 'reason')
+    const plain = (name: string, help: string) =>
+      new Counter({ name: `deltawire_${name}`, help, labelNames: ['sink'] as const, registers })
+    this.#merged = plain('sink_merged_events_total', 'Events that newer ones of the same objects were sent for.')
+    this.#overflows = plain(
+      'sink_overflows_total',
+      'Times that the queue was full and what a stream had waiting was dropped for a snapshot.',
+    )
     this.#circuit = new Gauge({
       name: 'deltawire_sink_circuit_state',
       help: 'Whether the sink is in order: 0 yes, 1 being probed, 2 paused, 3 not reached yet.',
@@ -114,6 +127,10 @@ export class SinkFamilies {
     const delivered = this.#sent.labels({ sink, result: 'delivered' })
     // A series that exists from the start: an alert on a ratio sees it.
     delivered.inc(0)
+    const merged = this.#merged.labels({ sink })
+    const overflows = this.#overflows.labels({ sink })
+    merged.inc(0)
+    overflows.inc(0)
     this.#circuit.set({ sink }, circuit.connecting)
     return {
       delivered: (latencyMs) => latency.observe(latencyMs / 1000),
@@ -122,6 +139,8 @@ export class SinkFamilies {
       retry: (reason) => this.#retries.inc({ sink, reason }),
       deadLetter: (reason) => this.#deadLetters.inc({ sink, reason }),
       degraded,
+      merged: (events) => merged.inc(events),
+      overflowed: () => overflows.inc(),
       state: ({ type }) => this.#circuit.set({ sink }, circuit[type]),
       observe: (stats) => void this.#stats.set(sink, stats),
     }

@@ -111,7 +111,7 @@ export class StreamFamilies {
       failed: this.#watches.labels({ stream, result: 'failed' }),
     }
     for (const child of [...Object.values(lists), ...Object.values(watches)]) child.inc(0)
-    for (const cause of ['expired', 'restored']) this.#gaps.inc({ stream, cause }, 0)
+    for (const cause of ['expired', 'restored', 'overflow']) this.#gaps.inc({ stream, cause }, 0)
     const heard = () => this.#bookmarks.set(stream, clock.monotonic() / 1000)
     let began = 0
     return {

@@ -32,7 +32,10 @@ export async function surviveSinkFaults({ seed, operations, outageMs }: SinkFaul
     config: {
       sources: [{ name: 'all', resources, namespaces }],
       sinks: [
-        webhook('faulty', receiver.url, { queue: { events: QUEUE_LIMIT }, retry: { initial: '50ms', max: '2s' } }),
+        webhook('faulty', receiver.url, {
+          queue: { events: QUEUE_LIMIT, whenFull: 'block' },
+          retry: { initial: '50ms', max: '2s' },
+        }),
       ],
     },
   })

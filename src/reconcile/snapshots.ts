@@ -1,0 +1,238 @@
+/**
+ * The snapshots of a stream for one audience: when one is due, its begin, items and end; and what makes up for what the
+ * audience was not told.
+ *
+ *   due ----> running (begin, items as there is room) ----> end, and the next one is scheduled
+ *    ^            |
+ *    |            v  the audience is owed something: what is running is void
+ *   debt: gap, deletes as there is room, and then a full snapshot
+ */
+import {
+  compareResourceVersions,
+  type KubeObject,
+  type ResourceVersion,
+  type Timestamp,
+  type Uid,
+} from '../kube/object.ts'
+import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Change, Snapshot, SnapshotMode, SnapshotReason, SnapshotResult } from './change.ts'
+import type { Debt } from './debt.ts'
+import type { Members } from './members.ts'
+
+/** Those who get the same snapshots of a stream, each at the same time. */
+export interface Audience {
+  /** Whether there is room for what is not urgent. Asked before each item. */
+  readonly hasRoom: () => boolean
+  /** What it was not told. From when the next snapshot begins for it this is undefined. */
+  readonly debt: () => Debt | undefined
+}
+
+/** Scheduled reconciliation of a stream. */
+export interface ResyncOptions {
+  /** Milliseconds from the end of one snapshot to the next, ±10 %; 0 = only on request. */
+  readonly everyMs: number
+  /** What a scheduled snapshot holds; `off`: none is scheduled. The first is always full. */
+  readonly snapshot: 'full' | 'markers' | 'off'
+}
+
+export interface SnapshotsOptions<T extends KubeObject> {
+  readonly stream: string
+  readonly audience: Audience
+  readonly members: Members
+  /** The informer's store. The iterator may be held while the store changes, as that of a Map. */
+  readonly objects: () => IterableIterator<T>
+  /** Whether the store stands at the stream's position. */
+  readonly inStep: () => boolean
+  readonly resync: ResyncOptions
+  /** The random part of a snapshot's id. */
+  readonly snapshotId: () => string
+  /** Something is due. */
+  readonly onDue: () => void
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** Items or deletes per portion: few enough that live changes never wait long behind them. */
+const AT_ONCE = 100
+
+const REPEAT = { initialMs: 60_000, maxMs: 3_600_000 } as const
+
+interface Due {
+  readonly reason: SnapshotReason
+  readonly mode: SnapshotMode
+}
+
+interface Running<T extends KubeObject> {
+  readonly snapshot: Snapshot
+  readonly left: IterableIterator<T>
+  /** Members that a live change has stood for since `begin`. */
+  readonly touched: Set<Uid>
+  added: number
+  updated: number
+  deleted: number
+}
+
+export class Snapshots<T extends KubeObject> implements Disposable {
+  readonly #options: SnapshotsOptions<T>
+  #running: Running<T> | undefined
+  #due: Due | undefined
+  /** Of the next scheduled snapshot. */
+  #timer: Disposable | undefined
+  /** Of one that is to be sent again; a full one that begins before makes it needless. */
+  #repeatTimer: Disposable | undefined
+  readonly #repeat: ExponentialBackoff
+  #ended = false
+
+  constructor(options: SnapshotsOptions<T>) {
+    this.#options = options
+    this.#repeat = new ExponentialBackoff(REPEAT, options.random)
+  }
+
+  /** Asks for a snapshot as soon as none is running; several requests are one. */
+  request(reason: SnapshotReason, mode: SnapshotMode): void {
+    // a full snapshot answers every request
+    if (this.#due?.mode !== 'full') this.#due = { reason, mode }
+    this.#options.onDue()
+  }
+
+  /** Asks for it instead of whatever else was due. */
+  require(reason: SnapshotReason): void {
+    this.#due = { reason, mode: 'full' }
+  }
+
+  /** See `Reconciler.repeat`. */
+  repeat({ reason, mode }: Snapshot): void {
+    // a sink that drains may tell of it after the stream has ended: a timer would keep the process
+    if (this.#ended) return
+    const delayMs = this.#repeat.next()
+    this.#repeatTimer?.[Symbol.dispose]()
+    this.#repeatTimer = this.#options.clock.after(delayMs, () => this.request(reason, mode))
+  }
+
+  /** A live change is offered to everybody. */
+  added(uid: Uid): void {
+    this.#running?.touched.add(uid)
+    if (this.#running) this.#running.added++
+  }
+
+  updated(uid: Uid): void {
+    this.#running?.touched.add(uid)
+    if (this.#running) this.#running.updated++
+  }
+
+  deleted(uid: Uid): void {
+    this.#running?.touched.delete(uid)
+    if (this.#running) this.#running.deleted++
+  }
+
+  /** What to offer next, made while it is iterated; undefined if there is nothing to do, or no room. */
+  next(position: ResourceVersion): Iterable<Change<T>> | undefined {
+    const { audience, inStep } = this.#options
+    const debt = audience.debt()
+    if (debt) {
+      this.#running = undefined // it was dropped, in part or whole
+      return audience.hasRoom() ? this.#makeUp(position, debt) : undefined
+    }
+    if (this.#running) return inStep() && audience.hasRoom() ? this.#advance(position, this.#running) : undefined
+    if (this.#due && (isUrgent(this.#due) || audience.hasRoom())) return [this.#begin(position, this.#due)]
+    return undefined
+  }
+
+  /** The end of a snapshot that cannot be completed, if one is running. */
+  abort(resourceVersion: ResourceVersion, cause: string): Change<T> | undefined {
+    const running = this.#running
+    this.#running = undefined
+    if (!running) return undefined
+    const { snapshot } = running
+    return { type: 'SnapshotAborted', snapshot, cause, resourceVersion, observedAt: this.#observedAt() }
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended = true
+    this.#timer?.[Symbol.dispose]()
+    this.#repeatTimer?.[Symbol.dispose]()
+  }
+
+  *#makeUp(resourceVersion: ResourceVersion, debt: Debt): Generator<Change<T>> {
+    const { hasRoom } = this.#options.audience
+    const observedAt = this.#observedAt()
+    if (!debt.announced) {
+      debt.announce()
+      // a position may be lower than what was told: a delete that the server repeats
+      const isOlder = compareResourceVersions(debt.from, resourceVersion) > 0
+      const from = isOlder ? resourceVersion : debt.from
+      yield { type: 'Gap', from, to: resourceVersion, cause: 'overflow', observedAt }
+    }
+    const seen = { resourceVersion, observed: 'watch', observedAt, collapsed: true } as const
+    for (let left = AT_ONCE; left > 0; left--) {
+      if (!hasRoom() || !debt.announced) return
+      const departure = debt.takeDeparture()
+      if (!departure) {
+        yield this.#begin(resourceVersion, { reason: 'gap', mode: 'full' })
+        return
+      }
+      yield { type: 'Deleted', ...departure, object: undefined, finalStateKnown: false, ...seen }
+    }
+  }
+
+  #begin(resourceVersion: ResourceVersion, { reason, mode }: Due): Change<T> {
+    const { stream, snapshotId, objects } = this.#options
+    const cold = reason === 'startup' || reason === 'gap'
+    const snapshot: Snapshot = { id: `${stream}:${snapshotId()}`, reason, mode, ledger: cold ? 'cold' : 'warm' }
+    const left = mode === 'full' ? objects() : [].values()
+    this.#due = undefined
+    this.#timer?.[Symbol.dispose]()
+    if (mode === 'full') this.#repeatTimer?.[Symbol.dispose]()
+    if (reason === 'periodic') this.#repeat.reset()
+    this.#running = { snapshot, left, touched: new Set(), added: 0, updated: 0, deleted: 0 }
+    return { type: 'SnapshotBegin', snapshot, resourceVersion, observedAt: this.#observedAt() }
+  }
+
+  /** The next items, and after the last the end. */
+  *#advance(resourceVersion: ResourceVersion, running: Running<T>): Generator<Change<T>> {
+    const { audience, inStep } = this.#options
+    const { snapshot, left, touched } = running
+    const observedAt = this.#observedAt()
+    for (let items = 0; items < AT_ONCE; ) {
+      // offering the last one took time: the store may be ahead by now
+      if (!inStep() || !audience.hasRoom() || this.#running !== running) return
+      const next = left.next()
+      if (next.done && items > 0) return // live changes first
+      if (next.done) {
+        yield this.#end(resourceVersion, running)
+        return
+      }
+      if (touched.has(next.value.metadata.uid)) continue
+      items++
+      yield { type: 'SnapshotItem', snapshot, object: next.value, resourceVersion, observedAt }
+    }
+  }
+
+  #end(resourceVersion: ResourceVersion, { snapshot, touched, added, updated, deleted }: Running<T>): Change<T> {
+    const { members } = this.#options
+    const items = members.size
+    const counts = { items, added, updated, deleted, unchanged: items - touched.size }
+    const result: SnapshotResult = { ...counts, ...members.digests() }
+    this.#running = undefined
+    this.#schedule()
+    return { type: 'SnapshotEnd', snapshot, result, resourceVersion, observedAt: this.#observedAt() }
+  }
+
+  #schedule(): void {
+    const { resync, clock, random } = this.#options
+    if (resync.everyMs === 0 || resync.snapshot === 'off') return
+    const mode = resync.snapshot
+    // jitter keeps the snapshots of many streams apart
+    this.#timer = clock.after(resync.everyMs * (0.9 + 0.2 * random()), () => this.request('periodic', mode))
+  }
+
+  #observedAt(): Timestamp {
+    return this.#options.clock.now().toISOString() as Timestamp
+  }
+}
+
+/** Without it an audience cannot make sense of what follows: its begin waits for no room, its items do. */
+function isUrgent({ reason }: Due): boolean {
+  return reason === 'startup' || reason === 'gap'
+}
