@@ -20,25 +20,31 @@ export interface StreamStatus {
   readonly degraded?: string | undefined
 }
 
+/** What is known of a sink. Once `connected` it stays so. */
+export type Reached =
+  | 'not connected yet'
+  /** The connection is there, and whatever was sent so far was refused. */
+  | 'connected, but has taken nothing yet'
+  | 'connected'
+
 export interface SinkStatus {
   readonly name: string
   readonly required: boolean
-  /** Whether it was reached once. */
-  readonly connected: boolean
+  readonly reached: Reached
   readonly degraded?: string | undefined
 }
 
 /**
- * Ready: every stream has synced once, and every required sink was reached once. Later troubles are listed and change
- * nothing: a pod that is taken out of service heals neither an API server nor a sink.
+ * Ready: every stream has synced once, and every required sink was reached once, and has not refused everything since. Later
+ * troubles are listed and change nothing: a pod that is taken out of service heals neither an API server nor a sink.
  */
 export function readinessOf(streams: readonly StreamStatus[], sinks: readonly SinkStatus[]): Readiness {
   const checks = [
     ...streams.map(({ name, synced, degraded }) =>
       check(`stream ${name}`, synced, synced ? 'synced' : 'not synced yet', degraded),
     ),
-    ...sinks.map(({ name, required, connected, degraded }) =>
-      check(`sink ${name}`, connected || !required, connected ? 'connected' : 'not connected yet', degraded),
+    ...sinks.map(({ name, required, reached, degraded }) =>
+      check(`sink ${name}`, reached === 'connected' || !required, reached, degraded),
     ),
   ]
   return { ok: checks.every(({ ok }) => ok), checks }

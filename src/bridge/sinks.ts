@@ -7,6 +7,7 @@ import { SinkWorker } from '../delivery/worker.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Environment, readSecret } from './secret.ts'
+import { newHealth, type SinkHealth, watchHealth } from './sink-health.ts'
 import { deliveryObserver, type Telemetry } from './telemetry.ts'
 
 export interface SinkParts {
@@ -24,8 +25,7 @@ export interface RunningSink {
   readonly required: boolean
   readonly worker: SinkWorker
   readonly deadLetters: DeadLetterRing
-  /** Whether it was reached once, and why it is not in order now. */
-  readonly health: { connected: boolean; degraded: string | undefined }
+  readonly health: SinkHealth
 }
 
 /** Starts a worker for each, in order; they begin to connect. Rejects if a type is unknown or refuses its configuration. */
@@ -50,11 +50,8 @@ function start({ options, own }: SinkConfig, definition: AnySinkDefinition, part
     secret: (reference) => readSecret(reference, env),
   })
   const deadLetters = new DeadLetterRing()
-  const health: RunningSink['health'] = { connected: false, degraded: undefined }
-  const observer = deliveryObserver(name, telemetry, (state) => {
-    if (state.type === 'open') health.connected = true
-    health.degraded = 'reason' in state ? state.reason : undefined
-  })
+  const health = newHealth()
+  const observer = watchHealth(deliveryObserver(name, telemetry), health)
   const worker = new SinkWorker(workerOptions(options, limits), { sink, limits, clock, deadLetters, observer, random })
   // the bridge races it when it runs; until then nobody listens
   worker.failed.catch(() => undefined)

@@ -14,7 +14,7 @@ function observe() {
   const clock = new ManualClock()
   const metrics = new Metrics({ clock, version: '1.2.3' })
   const states = new StateLog(logger, () => clock.monotonic())
-  return { lines, metrics, observer: deliveryObserver('audit', { metrics, logger, states }, () => undefined) }
+  return { lines, metrics, observer: deliveryObserver('audit', { metrics, logger, states }) }
 }
 
 function letter(id: string, code: DeadLetterCode): DeadLetter {

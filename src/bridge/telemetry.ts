@@ -100,12 +100,7 @@ export function streamFailed(stream: string, error: unknown, states: StateLog): 
   states.tell({ key: `stream ${stream}`, state, level: 'warn', message, fields })
 }
 
-/** `onState` is told what readiness is made of. */
-export function deliveryObserver(
-  sink: string,
-  { metrics, states }: Telemetry,
-  onState: (state: SinkState) => void,
-): DeliveryObserver {
+export function deliveryObserver(sink: string, { metrics, states }: Telemetry): DeliveryObserver {
   const counts = metrics.sink(sink)
   return {
     attempt: ({ durationMs }) => counts.attempt({ durationMs }),
@@ -129,7 +124,6 @@ export function deliveryObserver(
     },
     state: (state) => {
       counts.state(state)
-      onState(state)
       logSinkState(sink, state, states)
     },
   }
