@@ -1,5 +1,6 @@
 /** What an error of the Kafka client means for a delivery. */
 import { DeliveryError, type DeliveryErrorCode } from '../../src/delivery/sink.ts'
+import { connectionWords } from '../../src/lib/connection-words.ts'
 
 /**
  * Errors of the protocol that are not `unavailable`: no leader, a leader that moved, too few replicas, timeouts and
@@ -27,6 +28,7 @@ const remedies: Readonly<Record<string, string>> = {
   TOPIC_AUTHORIZATION_FAILED: 'the principal needs Write and Describe on it, and Create for createTopics',
   CLUSTER_AUTHORIZATION_FAILED: 'the principal may not do this on the cluster',
   SASL_AUTHENTICATION_FAILED: 'correct sasl.username or sasl.password',
+  ILLEGAL_SASL_STATE: 'this port wants no login: leave sasl out, or take the port that does',
   UNSUPPORTED_SASL_MECHANISM: 'set sasl.mechanism to one that the listener has',
   UNSUPPORTED_COMPRESSION_TYPE: 'set compression to gzip or none',
   NOT_ENOUGH_REPLICAS: 'fewer replicas are in sync than min.insync.replicas',
@@ -39,7 +41,7 @@ const remedies: Readonly<Record<string, string>> = {
 /** What the client's errors say that have no code. */
 const reasons: Readonly<Record<string, string>> = {
   KafkaJSConnectionError: 'no connection',
-  KafkaJSConnectionClosedError: 'the connection was closed',
+  KafkaJSConnectionClosedError: 'the connection was closed; does this port want TLS, or a login?',
   KafkaJSRequestTimeoutError: 'no answer',
 }
 
@@ -68,7 +70,8 @@ export function deliveryError(error: unknown, { brokers, topic, broken }: Subjec
       `Kafka says ${type} of ${about}${remedy ? `: ${remedy}` : ''}`,
     )
   }
-  return new DeliveryError('unavailable', `${brokers} cannot be reached: ${code ?? broken ?? reasons[name] ?? name}`)
+  const reason = code ?? broken ?? reasons[name] ?? name
+  return new DeliveryError('unavailable', `${brokers} cannot be reached: ${connectionWords(reason)}`)
 }
 
 /** Whether the failure says nothing of the cluster but that the connections, or the login on them, are of no use. */

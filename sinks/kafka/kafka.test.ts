@@ -271,7 +271,7 @@ test('it speaks TLS, presents a client certificate, and takes up files that were
     await using _ = made
     await assert.rejects(made.connect(never()), {
       code: 'unavailable',
-      message: `${kafka.address('mtls')} cannot be reached: DEPTH_ZERO_SELF_SIGNED_CERT`,
+      message: `${kafka.address('mtls')} cannot be reached: DEPTH_ZERO_SELF_SIGNED_CERT: no authority that is trusted here has signed its certificate; set tls.ca`,
     })
     await writeFile(file('ca').file, server.cert)
     await made.connect(never())

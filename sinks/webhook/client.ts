@@ -3,6 +3,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { Agent, errors } from 'undici'
 import { DeliveryError, type SinkContext } from '../../src/delivery/sink.ts'
+import { connectionWords } from '../../src/lib/connection-words.ts'
 import { Leftovers } from './leftovers.ts'
 import type { NetworkGuard } from './network.ts'
 
@@ -155,7 +156,7 @@ export class Client implements AsyncDisposable {
   #unreachable(error: unknown): DeliveryError {
     this.#stale = Object.keys(this.#files).length > 0
     if (error instanceof DeliveryError) return error
-    return new DeliveryError('unavailable', `${this.#url.host} cannot be reached: ${codeOf(error)}`)
+    return new DeliveryError('unavailable', `${this.#url.host} cannot be reached: ${connectionWords(codeOf(error))}`)
   }
 }
 

@@ -335,7 +335,7 @@ test('S10 TLS: an unknown authority is refused; a replaced ca file is used witho
     await using untrusting = make(at(target, '/', 'https'))
     assert.deepEqual(await attempt(untrusting), [
       'unavailable',
-      `127.0.0.1:${target.port} cannot be reached: DEPTH_ZERO_SELF_SIGNED_CERT`,
+      `127.0.0.1:${target.port} cannot be reached: DEPTH_ZERO_SELF_SIGNED_CERT: no authority that is trusted here has signed its certificate; set tls.ca`,
     ])
     await using hook = make({ ...at(target, '/', 'https'), tls: { ca: { file: ca } } }, { secret: read })
     const [code, message = ''] = (await attempt(hook)) ?? []

@@ -4,6 +4,7 @@ import type { JsonSchema } from '../lib/json-schema.ts'
 import type { AnySinkDefinition, SinkConfig } from './bridge-config.ts'
 import type { ValuePath } from './problem.ts'
 import type { Entry, Lists } from './references.ts'
+import { apiGroupOf, parseResourceName } from './resource-name.ts'
 import type { SchemaProblem } from './schema-problem.ts'
 import { refusal } from './sink-check.ts'
 
@@ -21,7 +22,23 @@ export async function warningsOf(
       ...(await missingFiles(definition.schema, own, ['sinks', index])),
     ]
   })
-  return [...unused(lists), ...(await Promise.all(bySink)).flat()]
+  return [...withoutGroup(lists), ...unused(lists), ...(await Promise.all(bySink)).flat()]
+}
+
+/** The server finds its group; but rights are given by group, before any server is asked. */
+function withoutGroup({ sources }: Lists): readonly SchemaProblem[] {
+  return sources.flatMap(({ index, value: { resources } }) =>
+    resources.flatMap((text, position) =>
+      apiGroupOf(parseResourceName(text)) === undefined
+        ? [
+            warning(
+              ['sources', index, 'resources', position],
+              `${text} may be of any API group, and the chart and \`deltawire rbac\` need to know which: write it as \`kubectl api-resources -o name\` prints it, as in deployments.apps`,
+            ),
+          ]
+        : [],
+    ),
+  )
 }
 
 function unused({ sources, routes, sinks }: Lists & { readonly sinks: readonly Entry<SinkConfig>[] }) {
