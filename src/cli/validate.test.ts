@@ -32,7 +32,7 @@ test('a valid configuration is summarised on standard output', async () => {
 kind: Bridge
 sources:
   - { name: workloads, resources: [pods, deployments.apps], namespaces: [shop, pay] }
-  - { resources: [nodes, deployments] }
+  - { resources: [nodes] }
 routes:
   - { name: changes, from: [workloads], to: [hook] }
   - { name: all, to: [out] }
@@ -92,7 +92,7 @@ kind: Bridge
 redaction: { key: { file: /nonexistent/key } }
 sources:
   - { name: workloads, resources: [pods] }
-  - { name: idle, resources: [nodes] }
+  - { name: idle, resources: [nodes, deployments] }
 routes:
   - { name: changes, from: [workloads], to: [hook, near, open] }
 sinks:
