@@ -116,7 +116,7 @@ sinks:
   assert.deepEqual(err.split('\n'), [
     'warning: bridge.yaml:3:27 redaction.key.file: there is no such file here',
     'warning: bridge.yaml:6:5 sources[1]: no route leads from source idle',
-    'warning: bridge.yaml:6:37 sources[1].resources[1]: deployments may be of any API group, and the chart and `deltawire rbac` need to know which: write it as `kubectl api-resources -o name` prints it, as in deployments.apps',
+    'warning: bridge.yaml:6:38 sources[1].resources[1]: deployments may be of any API group, and the chart and `deltawire rbac` need to know which: write it as `kubectl api-resources -o name` prints it, as in deployments.apps',
     'warning: bridge.yaml:10:99 sinks[0].headers.x-key.file: there is no such file here',
     'warning: bridge.yaml:11:5 sinks[1]: no route leads to sink out',
     'warning: bridge.yaml:12:39 sinks[2].url: localhost is the machine or pod itself, which is denied; to permit it: network: { allow: [127.0.0.1/32, "::1/128"] }',
