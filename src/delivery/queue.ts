@@ -18,7 +18,7 @@ import { type Ack, Entry, type Outcome } from './entry.ts'
 import type { DeliveryError } from './errors.ts'
 import { Fences, type Proof } from './fences.ts'
 import { type Lane, Lanes } from './lanes.ts'
-import type { WorkerStats } from './observer.ts'
+import type { SinkState, WorkerStats } from './observer.ts'
 import type { WorkerOptions } from './options.ts'
 import type { OutboundEvent, SinkLimits } from './sink.ts'
 
@@ -32,8 +32,8 @@ export interface QueueParts {
   readonly clock: Clock
   /** Since when the sink is in order, as far as is known, on the clock; undefined while it is not. */
   readonly openSince: () => number | undefined
-  /** Whether anything is sent but probes. */
-  readonly isOpen: () => boolean
+  /** `probing`: one event at a time is sent. */
+  readonly sinkState: () => SinkState['type']
   /** It failed, and the sink is not to blame. */
   readonly isAtFault: (entry: Entry) => boolean
   /** It failed, and something was delivered since: whatever the sink is to blame for now, it was in order then. */
@@ -100,9 +100,14 @@ export class Queue {
     }
   }
 
-  /** Whether what is not urgent may be offered: the sink is in order, and less than a quarter of each limit is used. */
+  /**
+   * Whether what is not urgent may be offered: the sink is in order, and less than a quarter of each limit is used. Or
+   * there is nothing else to find out with whether it is.
+   */
   get hasRoom(): boolean {
-    return this.#parts.isOpen() && this.#capacity.isFree && this.#state === 'open'
+    const sinkState = this.#parts.sinkState()
+    const isTaken = sinkState === 'open' || (sinkState === 'probing' && this.#unsettled.size === 0)
+    return isTaken && this.#capacity.isFree && this.#state === 'open'
   }
 
   /** The sink is in order now, or not any more. */
@@ -253,7 +258,7 @@ export class Queue {
   }
 
   #watchFilling(): void {
-    if (!this.#parts.isOpen() || this.#capacity.isFilling) this.#coalescing = true
+    if (this.#parts.sinkState() !== 'open' || this.#capacity.isFilling) this.#coalescing = true
     else if (this.#capacity.isFree) this.#coalescing = false
     if (this.#capacity.isFree) this.#isMerged = false
   }

@@ -92,7 +92,7 @@ export class SinkWorker {
       limits,
       clock,
       openSince: () => this.#health.openSince ?? (this.#judge.isUnsure ? 0 : undefined),
-      isOpen: () => this.#health.state === 'open',
+      sinkState: () => this.#health.state,
       isAtFault: (entry) => this.#judge.isAtFault(entry),
       isPoison: (entry) => this.#judge.isPoison(entry),
       onReady: () => this.#schedulePump(),
@@ -133,7 +133,7 @@ export class SinkWorker {
     return this.#options.queue.whenFull
   }
 
-  /** Whether what can wait may be offered now: the sink is in order, and its queue nearly empty. */
+  /** Whether what can wait may be offered now: the sink is in order, or to be probed, and its queue nearly empty. */
   get hasRoom(): boolean {
     return this.#queue.hasRoom
   }
