@@ -25,6 +25,11 @@ app.kubernetes.io/name: {{ include "deltawire.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* The pod of `helm test`. */}}
+{{- define "deltawire.testName" -}}
+{{- include "deltawire.fullname" . | trunc 57 | trimSuffix "-" }}-ready
+{{- end -}}
+
 {{- define "deltawire.labels" -}}
 {{- $own := dict
   "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")

@@ -14,6 +14,12 @@ interface GeneratedFile {
 
 const ORIGIN = 'Generated from scripts/chart/values.ts by `npm run generate`: edit that, not this file.'
 
+/** Switches that a chart puts here of which this one is a part; `global` is a value of ours too. */
+const ofParents = ['enabled', 'tags']
+
+/** Asked for by their usual names; templates/_guards.tpl says why there is no such value. */
+const refusedByGuards = ['replicas', 'replicaCount', 'autoscaling', 'leaderElection', 'sharding', 'persistence']
+
 type Properties = Readonly<Record<string, JsonSchema>>
 
 export async function chartFiles(): Promise<readonly GeneratedFile[]> {
@@ -26,7 +32,7 @@ export async function chartFiles(): Promise<readonly GeneratedFile[]> {
   ]
 }
 
-/** Closed at our nodes, open at the root: a chart that this one is part of adds its own, `enabled` for example. */
+/** Closed, but for what is not about this chart, or is refused by a template with better words. */
 function schemaOf(config: ConfigSchema): PortableSchema {
   return {
     $comment: ORIGIN,
@@ -36,7 +42,10 @@ function schemaOf(config: ConfigSchema): PortableSchema {
     properties: {
       ...chartValues,
       config: { ...withBareOn(portable(config)), description: chartValues.config.description },
+      ...Object.fromEntries([...ofParents, ...refusedByGuards].map((name) => [name, {}])),
     },
+    patternProperties: { '^x-': {} },
+    additionalProperties: false,
   }
 }
 
@@ -89,7 +98,7 @@ const README = `# Deltawire, the Helm chart
 Every change in a Kubernetes cluster, as a CloudEvent, delivered. From a clone of the repository:
 
 \`\`\`sh
-helm install deltawire ./helm --namespace deltawire --create-namespace
+helm upgrade --install deltawire ./helm --namespace deltawire --create-namespace
 \`\`\`
 
 watches the pods of the cluster and prints an event for each change. [docs/install.md](../docs/install.md) goes on from

@@ -22,6 +22,11 @@ const bySchema: readonly Refused[] = [
     values: { image: { pulPolicy: 'Always' } },
     says: /'\/image': additional properties 'pulPolicy' not allowed/,
   },
+  ...['credential', 'imagee'].map((name) => ({
+    what: `a misspelled value: ${name}`,
+    values: { [name]: {} },
+    says: new RegExp(`at '': additional properties '${name}' not allowed`),
+  })),
   {
     what: 'a type of sink that there is not',
     values: { config: { sinks: [{ name: 'out', type: 'kafak' }] } },
@@ -181,7 +186,11 @@ const byGuard: readonly Refused[] = [
     },
     says: /config has a file in \/etc\/deltawire\/credentials\/hooks.* add hooks to credentials\.existingSecrets/,
   },
-  { what: 'a second replica', values: { replicaCount: 2 }, says: /replicaCount: this version runs one replica/ },
+  ...['replicas', 'replicaCount', 'autoscaling', 'leaderElection', 'sharding', 'persistence'].map((name) => ({
+    what: `more than one replica: ${name}`,
+    values: { [name]: 2 },
+    says: new RegExp(`${name}: this version runs one replica`),
+  })),
 ]
 
 for (const [by, cases] of [
@@ -215,7 +224,8 @@ test('a file of a Secret that is mounted is no error, whoever mounts it', async 
   assert.match(await said(sinks, '/etc/deltawire/credentials/csi'), /add all to credentials/)
 })
 
-test('values of a chart that this one is part of are no error', async () => {
-  const said = refusal(helms[0] ?? assert.fail(), { enabled: true, global: { other: 1 }, parent: { a: 1 } })
-  await assert.rejects(said, /accepts/)
+test('switches of a chart that this one is part of, and anchors, are no error', async () => {
+  const values =
+    'enabled: true\ntags: { audit: true }\nglobal: { other: 1 }\nx-labels: &labels { a: b }\ncommonLabels: *labels'
+  for (const component of helms) await assert.rejects(refusal(component, values), /accepts/)
 })
