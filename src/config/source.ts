@@ -14,7 +14,8 @@ export const sourceSchema = {
       type: 'array',
       items: { type: 'string', format: 'resource' },
       minItems: 1,
-      description: 'What is watched, as kubectl spells it: `pods`, `deployments.apps`, `widgets.v1.example.com`.',
+      description:
+        'What is watched, with its group, as `kubectl api-resources -o name` prints it: `pods`, `deployments.apps`. A version can be named: `widgets.v1.example.com`.',
       examples: [['pods', 'deployments.apps']],
     },
     namespaces: {

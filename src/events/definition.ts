@@ -74,7 +74,8 @@ export const attributes = {
     schema: {
       type: 'string',
       minLength: 1,
-      description: 'The same for the same version of the same object, whoever sends it and whenever; opaque.',
+      description:
+        'The same for the same event about the same version of an object, whoever sends it and whenever; opaque.',
       examples: ['9a2c7e0f-50f5-4e5b-8a0e-2f6a1d1c9b11:4711'],
     },
   },
@@ -144,7 +145,7 @@ export const attributes = {
     ...always,
     schema: {
       type: 'string',
-      description: 'The resource as kubectl spells it, without its version.',
+      description: 'The resource with its group, as `kubectl api-resources -o name` prints it.',
       examples: ['deployments.apps', 'pods'],
     },
   },
