@@ -99,7 +99,7 @@ class Tally {
     const rate = (this.#recent / ((now - this.#since) / 1000)).toFixed(0)
     const objects = streams.reduce((sum, stream) => sum + stream.objects, 0)
     const queued = sinks.reduce((sum, sink) => sum + sink.queueEvents, 0)
-    const line = `== ${rate} events/s, lag ${this.#slowestMs} ms, ${queued} queued, ${objects} objects in ${streams.length} streams, ${this.#snapshots} snapshots`
+    const line = `== ${rate} events/s, lag ${this.#slowestMs} ms, ${queued} queued, ${objects} objects in ${streams.length} streams, ${counted(this.#snapshots, 'snapshot')}`
     this.#since = now
     this.#recent = 0
     this.#slowestMs = 0
@@ -107,6 +107,8 @@ class Tally {
   }
 
   total(now: number): string {
-    return `== ${this.#events} events in ${((now - this.#started) / 1000).toFixed(1)} s, ${this.#snapshots} snapshots. Next: README.md, "On your cluster"`
+    return `== ${this.#events} events in ${((now - this.#started) / 1000).toFixed(1)} s, ${counted(this.#snapshots, 'snapshot')}. Next: README.md, "Install it"`
   }
 }
+
+const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
