@@ -1,6 +1,7 @@
 /** An output over a real worker and a scripted target: what a sink is told of a stream. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { WorkerOptions } from '../delivery/options.ts'
 import { type Bench, bench, ScriptedSink } from '../delivery/scripted-sink.ts'
 import { DeliveryError, type OutboundEvent } from '../delivery/sink.ts'
 import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
@@ -36,6 +37,8 @@ const end = (id: string, position: string): Notable => ({ type: 'SnapshotEnd', r
 
 interface OutputBench extends Bench {
   readonly output: Output
+  /** How often what was owed was repaid. */
+  readonly repaid: () => number
   /** What the target was sent, in order. */
   readonly events: OutboundEvent[]
   readonly aborted: string[]
@@ -45,11 +48,15 @@ interface OutputBench extends Bench {
 }
 
 /** The target refuses for good what `refuses` names. */
-async function outputBench(refuses: (event: OutboundEvent) => boolean): Promise<OutputBench> {
+async function outputBench(
+  refuses: (event: OutboundEvent) => boolean,
+  queue: Partial<WorkerOptions['queue']> = {},
+): Promise<OutputBench> {
   const sink = new ScriptedSink()
   const reachable = Promise.withResolvers<void>()
   sink.onConnect = () => reachable.promise
-  const run = await bench({ sink, options: { concurrency: 1 } })
+  const run = await bench({ sink, options: { concurrency: 1, queue } })
+  let repaid = 0
   const events: OutboundEvent[] = []
   const aborted: string[] = []
   sink.respond = ([event]) => {
@@ -60,7 +67,9 @@ async function outputBench(refuses: (event: OutboundEvent) => boolean): Promise<
     view: { sink: 'audit', payload: wholeObject, on: new Set(allOn) },
     worker: run.worker,
     onSettled: () => {},
-    onRepaid: () => {},
+    onRepaid: () => {
+      repaid++
+    },
     onSnapshot: ({ id }, { type }) => {
       if (type === 'aborted') aborted.push(id)
     },
@@ -79,7 +88,7 @@ async function outputBench(refuses: (event: OutboundEvent) => boolean): Promise<
     reachable.resolve()
     return run.settle()
   }
-  return { ...run, output, events, aborted, offerChanges, connect }
+  return { ...run, output, repaid: () => repaid, events, aborted, offerChanges, connect }
 }
 
 const toldBy = (events: readonly OutboundEvent[]): readonly unknown[] =>
@@ -133,4 +142,97 @@ test('P6 a full snapshot whose begin was given up is asked for again, as one who
     await run.connect()
     assert.deepEqual(run.aborted, asked, refused)
   }
+})
+
+const updated = (name: string, version: string): Notable => ({
+  type: 'Updated',
+  object: pod(name, version),
+  previous: undefined,
+  resourceVersion: rv(version),
+  observed: 'watch',
+  observedAt,
+  collapsed: false,
+})
+const deleted = (name: string, version: string): Notable => ({
+  type: 'Deleted',
+  identity: { name, namespace: 'shop', uid: `uid-${name}` as Uid },
+  object: undefined,
+  finalStateKnown: true,
+  gone: true,
+  resourceVersion: rv(version),
+  observed: 'watch',
+  observedAt,
+  collapsed: false,
+})
+const ids = (events: readonly OutboundEvent[]) => events.map(({ attributes }) => attributes.id)
+
+test('P1 merged versions hold the watermark until what stands for them is delivered', async () => {
+  const { output, worker, events, offerChanges, connect } = await outputBench(() => false, { whenFull: 'coalesce' })
+  output.complete(rv('1'))
+  await offerChanges(added('a', '2'), added('b', '3'), updated('a', '4'), updated('a', '5'))
+  output.complete(rv('5'))
+  assert.equal(worker.stats().queueEvents, 2)
+  assert.equal(output.watermark.value, '1')
+  await connect()
+  assert.deepEqual(ids(events), ['uid-a:5', 'uid-b:3'])
+  assert.equal(output.watermark.value, '5')
+})
+
+test('P1 what overflowed holds the watermark until the snapshot that makes up for it has ended; nothing else is offered', async () => {
+  const run = await outputBench(() => false, { events: 3, whenFull: 'coalesce' })
+  const { output, worker, events, offerChanges, connect } = run
+  output.complete(rv('1'))
+  await offerChanges(added('a', '2'), added('b', '3'), deleted('c', '4'), added('d', '5'))
+  assert.deepEqual([output.isOwed, worker.stats().queueEvents], [true, 0])
+  await offerChanges(updated('a', '6'), deleted('b', '7'), deleted('x', '8'))
+  output.complete(rv('8'))
+  assert.equal(worker.stats().queueEvents, 0)
+  assert.equal(output.debt?.from, '1')
+  assert.deepEqual(output.debt?.departures, 3, 'b may be known: its addition was dropped, not kept back')
+  await connect()
+  assert.equal(output.watermark.value, '1')
+  const item: Notable = { type: 'SnapshotItem', object: pod('a', '6'), ...placed('s1', '8') }
+  await offerChanges(begin('s1', '8'))
+  await run.settle()
+  await offerChanges(item, updated('a', '9'))
+  output.complete(rv('9'))
+  await run.settle()
+  assert.deepEqual([output.isOwed, output.watermark.value, run.repaid()], [true, '1', 0])
+  await offerChanges(end('s1', '9'))
+  await run.settle()
+  assert.deepEqual(ids(events), ['s1:begin', 'uid-a:6:s1', 'uid-a:9', 's1:end'])
+  assert.deepEqual([output.isOwed, output.watermark.value, run.repaid()], [false, '9', 1])
+  assert.equal(output.watermark.lag, 0)
+})
+
+test('a snapshot that was to make up for an overflow and was aborted is asked for again, and the next one does', async () => {
+  const run = await outputBench(({ attributes }) => attributes.id === 's1:end', { events: 2, whenFull: 'coalesce' })
+  run.output.complete(rv('1'))
+  await run.offerChanges(added('a', '2'), added('b', '3'), added('c', '4'))
+  assert.equal(run.output.isOwed, true)
+  await run.connect()
+  for (const change of [begin('s1', '4'), end('s1', '4')]) {
+    await run.offerChanges(change)
+    await run.settle()
+  }
+  assert.deepEqual(run.aborted, ['s1'])
+  assert.equal(run.output.isOwed, true)
+  assert.equal(run.output.debt, undefined, 'changes are told again')
+  for (const change of [begin('s2', '4'), end('s2', '4')]) {
+    await run.offerChanges(change)
+    await run.settle()
+  }
+  assert.equal(run.output.isOwed, false)
+})
+
+test('F13 a restored server voids what was owed: its own snapshot follows', async () => {
+  const run = await outputBench(() => false, { events: 2, whenFull: 'coalesce' })
+  run.output.complete(rv('80'))
+  await run.offerChanges(added('a', '82'), added('b', '83'), added('c', '84'))
+  assert.equal(run.output.isOwed, true)
+  await run.offerChanges({ type: 'Gap', from: rv('84'), to: rv('7'), cause: 'restored', observedAt }, added('new', '8'))
+  run.output.complete(rv('8'))
+  await run.connect()
+  assert.deepEqual(ids(run.events), ['all/pods:84:7:gap', 'uid-new:8'])
+  assert.deepEqual([run.output.isOwed, run.output.watermark.value], [false, '8'])
 })

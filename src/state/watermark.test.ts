@@ -20,6 +20,21 @@ test('the watermark stands before the oldest unsettled slot, whatever settled be
   assert.equal(watermark.lag, 0)
 })
 
+test('P7 behind one that is never settled, settled slots take no room, and no position is reached too early', () => {
+  const watermark = new Watermark()
+  watermark.complete(rv('1'))
+  const first = watermark.open(rv('2'))
+  for (let position = 3; position < 100_000; position++) watermark.settle(watermark.open(rv(`${position}`)))
+  assert.ok(watermark.lag < 3_000, `${watermark.lag} slots`)
+  const second = watermark.open(rv('100000'))
+  for (let position = 100_001; position < 110_000; position++) watermark.settle(watermark.open(rv(`${position}`)))
+  assert.equal(watermark.value, '1')
+  watermark.settle(first)
+  assert.equal(watermark.value, '99999')
+  watermark.settle(second)
+  assert.equal(watermark.value, '109998')
+})
+
 test('a position is reached with the last of its slots', () => {
   const watermark = new Watermark()
   const slots = ['5', '5', '5'].map((text) => watermark.open(rv(text)))

@@ -1,0 +1,159 @@
+/** Audiences that have no room, and what they are owed. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Act, added, deleted, inShort, list, modified, pod, Rig, rv, watch } from '../informer/test-kit.ts'
+import type { Timestamp } from '../kube/object.ts'
+import type { Change } from './change.ts'
+import { Debt } from './debt.ts'
+import { Reconciler } from './reconciler.ts'
+import type { Audience } from './snapshots.ts'
+
+class Listener implements Audience {
+  readonly taken: string[] = []
+  room = 0
+  owed: Debt | undefined
+  readonly hasRoom = () => this.room > 0
+  readonly debt = () => this.owed
+
+  take(change: Change): void {
+    this.room--
+    if (change.type === 'SnapshotBegin') this.owed = undefined
+    this.taken.push(short(change))
+  }
+}
+
+function short(change: Change): string {
+  switch (change.type) {
+    case 'SnapshotBegin':
+      return `begin ${change.snapshot.id} ${change.snapshot.reason} at ${change.resourceVersion}`
+    case 'SnapshotItem':
+      return `item ${change.object.metadata.name}@${change.object.metadata.resourceVersion}`
+    case 'SnapshotEnd':
+      return `end at ${change.resourceVersion}: ${change.result.items} items`
+    case 'SnapshotAborted':
+      return `aborted ${change.snapshot.id}`
+    case 'Gap':
+      return `gap ${change.from}-${change.to} ${change.cause}`
+    case 'Deleted':
+      return `deleted ${change.identity.name}${change.collapsed ? ' collapsed' : ''}`
+    default:
+      return inShort(change)
+  }
+}
+
+async function listen(count: number, ...acts: readonly Act[]) {
+  const rig = new Rig([list(9, [pod('shop/a', 3), pod('shop/b', 4), pod('shop/c', 5)]), watch(...acts)])
+  const listeners = Array.from({ length: count }, () => new Listener())
+  const live: string[] = []
+  let snapshots = 0
+  const reconciler = new Reconciler({
+    stream: 'pods',
+    reader: rig.reader,
+    objects: () => rig.informer.indexer.objects(),
+    audiences: listeners,
+    resync: { everyMs: 1_000_000, snapshot: 'full' },
+    snapshotId: () => `r${++snapshots}`,
+    clock: rig.clock,
+    random: () => 0.5,
+  })
+  const stop = new AbortController()
+  const read = async () => {
+    for await (const { audience, changes } of reconciler.changes(stop.signal)) {
+      for (const change of changes) {
+        if (audience) audience.take(change)
+        else live.push(short(change))
+      }
+    }
+  }
+  const reading = read()
+  const [first = new Listener(), second = new Listener()] = listeners
+  return {
+    rig,
+    live,
+    first,
+    second,
+    reconciler,
+    /** Gives room for so many changes, and lets `ms` pass; returns what came. */
+    async grant(listener: Listener, room: number, ms = 0): Promise<readonly string[]> {
+      listener.room = room
+      reconciler.wake()
+      await rig.clock.advance(ms)
+      return listener.taken.splice(0)
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await reading
+      await rig[Symbol.asyncDispose]()
+    },
+  }
+}
+
+test('P7 items are made one by one as there is room, as the objects are then', async () => {
+  await using stand = await listen(1, { afterMs: 10 }, [modified(pod('shop/b', 12)), deleted(pod('shop/c', 13))])
+  assert.deepEqual(await stand.grant(stand.first, 0), ['begin pods:r1 startup at 9'], 'the first needs no room')
+  assert.deepEqual(await stand.grant(stand.first, 1), ['item a@3'])
+  assert.deepEqual(await stand.grant(stand.first, 0, 10), [])
+  assert.equal(stand.live.length, 3, 'live changes go on')
+  assert.deepEqual(await stand.grant(stand.first, 9), ['end at 13: 2 items'], 'the live changes stood for b')
+})
+
+test('I8 the snapshot of one does not wait for that of another', async () => {
+  await using stand = await listen(2)
+  assert.deepEqual(await stand.grant(stand.first, 99), [
+    'begin pods:r1 startup at 9',
+    'item a@3',
+    'item b@4',
+    'item c@5',
+    'end at 9: 3 items',
+  ])
+  assert.deepEqual(await stand.grant(stand.second, 1), ['begin pods:r2 startup at 9', 'item a@3'])
+})
+
+test('a scheduled snapshot begins only when there is room', async () => {
+  await using stand = await listen(1)
+  await stand.grant(stand.first, 99)
+  assert.deepEqual(await stand.grant(stand.first, 0, 5_000_000), [])
+  assert.deepEqual(await stand.grant(stand.first, 1), ['begin pods:r2 periodic at 9'])
+})
+
+test('P5 P3 what is owed: a gap, the deletes that were missed, and a full snapshot, as there is room', async () => {
+  await using stand = await listen(1, { afterMs: 10 }, [added(pod('shop/d', 20))])
+  await stand.grant(stand.first, 2) // in the middle of the first one
+  const debt = new Debt(rv(9))
+  debt.miss({
+    type: 'Deleted',
+    identity: { namespace: 'shop', name: 'x', uid: pod('shop/x', 1).metadata.uid },
+    object: undefined,
+    finalStateKnown: true,
+    gone: true,
+    resourceVersion: rv(10),
+    observed: 'watch',
+    observedAt: stand.rig.clock.now().toISOString() as Timestamp,
+    collapsed: false,
+  })
+  stand.first.owed = debt
+  assert.deepEqual(await stand.grant(stand.first, 0, 10), [])
+  assert.deepEqual(await stand.grant(stand.first, 1), ['gap 9-20 overflow'])
+  assert.deepEqual(await stand.grant(stand.first, 1), ['deleted x collapsed'])
+  assert.deepEqual(await stand.grant(stand.first, 2), ['begin pods:r2 gap at 20', 'item a@3'])
+  assert.deepEqual(await stand.grant(stand.first, 9), ['item b@4', 'item c@5', 'item d@20', 'end at 20: 4 items'])
+  assert.deepEqual(await stand.grant(stand.first, 9), [], 'once')
+})
+
+test('what is owed again before it was told begins anew', async () => {
+  await using stand = await listen(1)
+  await stand.grant(stand.first, 99)
+  const debt = new Debt(rv(9))
+  stand.first.owed = debt
+  assert.deepEqual(await stand.grant(stand.first, 2), ['gap 9-9 overflow', 'begin pods:r2 gap at 9'])
+  debt.lose({ type: 'Progress', resourceVersion: rv(9) })
+  stand.first.owed = debt
+  assert.deepEqual(await stand.grant(stand.first, 99), [
+    'gap 9-9 overflow',
+    'begin pods:r3 gap at 9',
+    'item a@3',
+    'item b@4',
+    'item c@5',
+    'end at 9: 3 items',
+  ])
+})
