@@ -95,11 +95,12 @@ sources:
   - { name: idle, resources: [nodes, deployments] }
 routes:
   - { name: changes, from: [workloads], to: [hook, near, open] }
+  - { name: rest, from: [workloads], to: [near], on: [added] }
 sinks:
   - { name: hook, type: webhook, url: 'https://r.example.com', headers: { file: x, x-key: { file: /nonexistent/a } } }
   - { name: out, type: stdout }
   - { name: near, type: webhook, url: 'https://localhost:8443/' }
-  - { name: open, type: webhook, url: 'https://localhost/', network: { allow: [127.0.0.1/32, '::1/128'] } }
+  - { name: open, type: webhook, url: 'https://localhost/', network: { allow: [127.0.0.1/32, '::1/128'] }, queue: { whenFull: block } }
 `
   const env = {
     DELTAWIRE_LOGLEVEL: 'debug',
@@ -117,9 +118,11 @@ sinks:
     'warning: bridge.yaml:3:27 redaction.key.file: there is no such file here',
     'warning: bridge.yaml:6:5 sources[1]: no route leads from source idle',
     'warning: bridge.yaml:6:38 sources[1].resources[1]: deployments may be of any API group, and the chart and `deltawire rbac` need to know which: write it as `kubectl api-resources -o name` prints it, as in deployments.apps',
-    'warning: bridge.yaml:10:99 sinks[0].headers.x-key.file: there is no such file here',
-    'warning: bridge.yaml:11:5 sinks[1]: no route leads to sink out',
-    'warning: bridge.yaml:12:39 sinks[2].url: localhost is the machine or pod itself, which is denied; to permit it: network: { allow: [127.0.0.1/32, "::1/128"] }',
+    'warning: bridge.yaml:9:54 routes[1].on: what is dropped when the queue of sink near is full cannot be made up for without snapshot; with queue.whenFull: block nothing is dropped',
+    'warning: bridge.yaml:11:99 sinks[0].headers.x-key.file: there is no such file here',
+    'warning: bridge.yaml:12:5 sinks[1]: no route leads to sink out',
+    'warning: bridge.yaml:13:39 sinks[2].url: localhost is the machine or pod itself, which is denied; to permit it: network: { allow: [127.0.0.1/32, "::1/128"] }',
+    'warning: bridge.yaml:14:127 sinks[3].queue.whenFull: when its queue is full, streams stop also for hook, near; coalesce holds up nobody',
     'warning: environment DELTAWIRE_LOGLEVEL: sets nothing; did you mean DELTAWIRE_LOG_LEVEL?',
     '',
   ])

@@ -165,8 +165,9 @@ sinks:
       },
     ],
   })
-  const paths = warnings.map(({ path }) => path) // the files that this machine does not have
-  assert.deepEqual(paths, ['redaction.key.file', 'sinks[0].auth.basic.password.file'])
+  // the files that this machine does not have; and one sink that blocks another
+  const paths = warnings.map(({ path }) => path)
+  assert.deepEqual(paths, ['redaction.key.file', 'sinks[0].queue.whenFull', 'sinks[0].auth.basic.password.file'])
 })
 
 test('what an anchor stands for is a copy: a default filled in at one place does not show at another', async () => {

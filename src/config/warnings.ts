@@ -22,7 +22,36 @@ export async function warningsOf(
       ...(await missingFiles(definition.schema, own, ['sinks', index])),
     ]
   })
-  return [...withoutGroup(lists), ...unused(lists), ...(await Promise.all(bySink)).flat()]
+  return [...withoutGroup(lists), ...unused(lists), ...fullQueues(lists), ...(await Promise.all(bySink)).flat()]
+}
+
+/** What a full queue does to others, or to what it dropped. */
+function fullQueues({ sources, routes, sinks }: Lists & { readonly sinks: readonly Entry<SinkConfig>[] }) {
+  const names = sinks.map(({ value }) => value.options.name)
+  const leadsFrom = (source: string) =>
+    routes.length === 0
+      ? names
+      : routes.filter(({ value: { from } }) => from?.includes(source) ?? true).flatMap(({ value: { to } }) => to)
+  const besides = (sink: string) =>
+    names.filter((other) => {
+      const share = ({ value }: (typeof sources)[number]) =>
+        leadsFrom(value.name).includes(sink) && leadsFrom(value.name).includes(other)
+      return other !== sink && sources.some(share)
+    })
+  return sinks.flatMap(({ index, value: { options } }) => {
+    const { name, queue } = options
+    if (queue.whenFull === 'block') {
+      const others = besides(name)
+      if (others.length === 0) return []
+      const text = `when its queue is full, streams stop also for ${others.join(', ')}; coalesce holds up nobody`
+      return [warning(['sinks', index, 'queue', 'whenFull'], text)]
+    }
+    return routes.flatMap(({ index: route, value: { to, on } }) => {
+      if (!to.includes(name) || on.includes('snapshot')) return []
+      const text = `what is dropped when the queue of sink ${name} is full cannot be made up for without snapshot; with queue.whenFull: block nothing is dropped`
+      return [warning(['routes', route, 'on'], text)]
+    })
+  })
 }
 
 /** The server finds its group; but rights are given by group, before any server is asked. */
