@@ -1,9 +1,11 @@
 /** What the documents tell a reader to type, and the configurations they show, work. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
+import { promisify } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
 import { loadConfig } from '../src/config/load.ts'
 
@@ -63,4 +65,14 @@ test('every file that a document links to or tells to run exists', () => {
     return [...links, ...named].filter((path) => !existsSync(path)).map((path) => `${document}: ${path}`)
   })
   assert.deepEqual(missing, [])
+})
+
+test('the check of docs/install.md shows type and subject of a real event', async () => {
+  const [, shown = ''] = /^kubectl logs .* \| (grep -o .*)$/m.exec(readFileSync('docs/install.md', 'utf8')) ?? []
+  const demo = `'${process.execPath}' src/main.ts demo --for 1s 2>/dev/null`
+  const check = shown.replace('default/hello', '[^"]*')
+  const { stdout } = await promisify(execFile)('sh', ['-c', `${demo} | ${check}`])
+  const lines = stdout.trim().split('\n')
+  assert.ok(lines.length > 5)
+  for (const line of lines) assert.match(line, /^"type":"io\.deltawire\.\w+\.\w+\.v1","subject":"[^"]+"$/)
 })

@@ -28,8 +28,12 @@ interface Container {
 }
 
 test('preset and values make the configuration of deltawire.yaml, with TLS and a password from the mounted Secret', async () => {
-  const line = (await read('README.md')).split('\n').find((one) => one.startsWith('helm install')) ?? ''
-  const [, , name = '', chart = '', ...options] = line.split(' ')
+  const readme = (await read('README.md')).split('\n')
+  const words = (beginning: string) => readme.find((one) => one.startsWith(beginning))?.split(' ') ?? []
+  const [, source = '', copy] = words('cp ')
+  const [, , , name = '', chart = '', ...given] = words('helm upgrade --install')
+  assert.ok(copy && given.includes(copy), 'what is copied is what is installed')
+  const options = given.map((option) => (option === copy ? source : option))
   const { stdout } = await run(await use(helm3), ['template', name, chart, ...options], { cwd: root })
   const objects = parseAllDocuments(stdout).map((document) => document.toJS() as Rendered)
   const data = objects.find(({ kind }) => kind === 'ConfigMap')?.data?.['deltawire.yaml'] ?? ''

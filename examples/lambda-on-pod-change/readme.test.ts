@@ -42,8 +42,11 @@ test('the command that builds the function makes the file that the template name
 })
 
 test('the chart makes of values.yaml the configuration of deltawire.yaml', async () => {
-  const [, , name = '', chart = '', ...options] = await command('helm install')
-  const args = ['template', name, chart, ...options.filter((option) => option !== '--create-namespace')]
+  const [, source = '', copy] = await command('cp ')
+  const [, , , name = '', chart = '', ...options] = await command('helm upgrade --install')
+  assert.ok(copy && options.includes(copy), 'what is copied is what is installed')
+  const given = options.map((option) => (option === copy ? source : option))
+  const args = ['template', name, chart, ...given.filter((option) => option !== '--create-namespace')]
   const { stdout } = await run(await use(helm3), args, { cwd: root })
   const objects = parseAllDocuments(stdout).map((document) => document.toJS() as Rendered)
   const config = objects.find(({ kind }) => kind === 'ConfigMap')?.data?.['deltawire.yaml'] ?? ''

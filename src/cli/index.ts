@@ -58,7 +58,7 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
   processOptions(rbac)
     .description('Print the rights that a configuration needs in the cluster, as roles and their bindings.')
     .requiredOption('--config <file>', 'configuration, see docs/configuration.md')
-    .option('--name <name>', 'name of the roles, and of the service account that they are bound to', 'deltawire')
+    .option('--name <name>', 'service account that the roles, called NAMESPACE-NAME, are bound to', 'deltawire')
     .option('--namespace <name>', 'namespace that Deltawire runs in', 'deltawire')
     .addOption(
       new Option('--output <what>', 'manifests for kubectl, or values for the Helm chart with existingConfigMap')

@@ -6,7 +6,7 @@ import { ExitCode } from './exit-code.ts'
 
 export interface RbacOptions {
   readonly file: string
-  /** What all objects are called, the service account among them. */
+  /** Of the service account. Roles and bindings are called `NAMESPACE-NAME`. */
   readonly name: string
   /** Where Deltawire runs. */
   readonly namespace: string

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -8,6 +9,8 @@ import { test } from 'node:test'
 import { decodeStructured } from '../../src/events/index.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
+
+const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
 
 const start = (...args: readonly string[]) =>
   spawn(process.execPath, [main, 'demo', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -32,7 +35,8 @@ test('the demo shows in ten seconds what the product is for, as NDJSON in a pipe
   for (const step of ['rollout', 'crash loop', 'scale-down', 'forced relist'])
     assert.match(told, new RegExp(`-- ${step}`))
   assert.match(told, /== \d+ events\/s, lag \d+ ms, 0 queued, \d+ objects in 8 streams, \d+ snapshots/)
-  assert.match(told, /== \d+ events in 1\d\.\d s/)
+  const [, section] = /== \d+ events in 1\d\.\d s, \d+ snapshots\. Next: README\.md, "(.+)"\n$/.exec(told) ?? []
+  assert.ok(readme.includes(`\n## ${section}\n`), `README.md has no section ${section}`)
 })
 
 test('Ctrl-C ends the demo with 0, and so does a reader that goes away', async () => {

@@ -1,6 +1,13 @@
 /** What the chart refuses, with Helm 3 and with Helm 4, and that the message names the value and the way out. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { parse } from 'yaml'
+import { use } from '../testbed/component.ts'
 import { helms, refusal, type Values } from './support/chart.ts'
 
 interface Refused {
@@ -228,4 +235,22 @@ test('switches of a chart that this one is part of, and anchors, are no error', 
   const values =
     'enabled: true\ntags: { audit: true }\nglobal: { other: 1 }\nx-labels: &labels { a: b }\ncommonLabels: *labels'
   for (const component of helms) await assert.rejects(refusal(component, values), /accepts/)
+})
+
+test('of values that the schema refuses docs/install.md makes a configuration that deltawire can check', async () => {
+  const document = readFileSync('docs/install.md', 'utf8')
+  const [command = ''] = /^helm template .*\n {2}sed .*$/m.exec(document) ?? []
+  const folder = mkdtempSync(join(tmpdir(), 'deltawire-refused-'))
+  try {
+    const values = { config: { sources: [{ resources: ['pods'], labelSelctor: 'a=b' }], sinks: [webhook] } }
+    writeFileSync(join(folder, 'values.yaml'), JSON.stringify(values))
+    for (const component of helms) {
+      const here = command.replaceAll('local/', `${folder}/`).replace('helm', await use(component))
+      await promisify(execFile)('sh', ['-c', here])
+      const config = { apiVersion: 'deltawire.io/v1', kind: 'Bridge', ...values.config }
+      assert.deepEqual(parse(readFileSync(join(folder, 'deltawire.yaml'), 'utf8')), config)
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
