@@ -42,6 +42,7 @@ export async function surviveBrokerKills({ seed, operations, kills }: BrokerKill
       sinks: Object.entries(topics).map(([mode, { compression }]) => ({
         ...{ name: mode, type: 'kafka', brokers: [kafka.bootstrap], topic: mode, mode, compression },
         retry: { initial: '50ms', max: '2s' },
+        queue: { whenFull: 'block' }, // every version is to arrive, also those of an outage
       })),
     },
   })
