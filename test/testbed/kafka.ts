@@ -163,11 +163,13 @@ export class TestKafka implements AsyncDisposable {
   ): Promise<void> {
     using connection = await KafkaConnection.open(this.bootstrap)
     await connection.createTopic({ name, partitions, config })
-    const led = async () => {
+    const served = async () => {
       const [topic] = await connection.describe([name])
+      // a leader is named a moment before it knows that it is one
+      for (const { partition } of topic?.partitions ?? []) await connection.endOffset(name, partition)
       return topic?.partitions.length === partitions && topic.partitions.every(({ leader }) => leader >= 0)
     }
-    await eventually(led, { what: `topic ${name} has leaders` })
+    await eventually(served, { what: `topic ${name} is served by its leaders` })
   }
 
   /** How many records were ever appended to the topic. */
