@@ -68,6 +68,8 @@ export class Entry {
   era = 0
   /** The one before it with its key, if they might become one after all. */
   before: Entry | undefined
+  /** It was given up, and its letter is on the way to the store. */
+  isHeld = false
   settled = false
 
   constructor(event: OutboundEvent, bytes: number, offeredAt: number, ack: Ack) {

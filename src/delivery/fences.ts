@@ -109,6 +109,11 @@ export class Fences {
     entry.bytes = bytes
   }
 
+  /** It will be settled without having been passed on; an `end` waits for that too. */
+  hold(entry: Entry): void {
+    this.#of(entry).unsettled++
+  }
+
   settled(entry: Entry): void {
     const stream = this.#of(entry)
     stream.unsettled--

@@ -26,6 +26,10 @@ export class Lane {
   #last: Entry | undefined
   length = 0
   bytes = 0
+  /** Of those that were in it, how many are on the way to the dead letters. */
+  held = 0
+  /** Nothing but that keeps it busy. */
+  isParked = false
 
   constructor(key: string | undefined) {
     this.key = key
@@ -217,6 +221,14 @@ export class Lanes {
       this.cancelBackOff(lane)
       this.#onWake(lane)
     })
+  }
+
+  /** A ready lane is busy until `release`. */
+  lock(lane: Lane): void {
+    if (lane.state !== 'ready') return
+    this.#countReady(lane, -1)
+    lane.state = 'busy'
+    this.#ready.retain((one) => one !== lane)
   }
 
   /** `onWake` will not be called. */

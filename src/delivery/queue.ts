@@ -156,13 +156,17 @@ export class Queue {
   /** The attempt is over, halves included: what is not settled stands at the head of its lane again. */
   putBack(batch: readonly Entry[]): void {
     for (const entry of batch.toReversed()) {
-      if (entry.settled) continue
+      if (entry.settled || entry.isHeld) continue
       entry.isUnderWay = false
       if (entry.superseded) this.settle(entry, { type: 'dropped' })
       else entry.lane?.unshift(entry)
     }
     for (const { lane } of batch) {
       if (lane?.state !== 'busy') continue
+      if (lane.held > 0) {
+        lane.isParked = true
+        continue
+      }
       const delayMs = lane.first?.delayMs
       if (lane.first && delayMs !== undefined && this.#state !== 'closed') {
         this.#lanes.retreat(lane, delayMs)
@@ -178,10 +182,32 @@ export class Queue {
     this.#unsettled.delete(entry)
     this.#coalescer?.settled(entry)
     entry.ack(outcome) // before the fence opens: an `end` tells what became of those before it
-    if (entry.lane) this.#fences.settled(entry)
+    if (entry.lane || entry.isHeld) this.#fences.settled(entry)
     this.#capacity.release(entry.bytes)
     if (this.#unsettled.size === 0) this.#parts.onEmpty()
     this.watchRoom()
+  }
+
+  /** It was given up, and its letter is on the way to the store: nothing of its lane is sent until `letGo`. */
+  hold(entry: Entry): void {
+    entry.isHeld = true
+    entry.isUnderWay = true // nothing is merged into it, and no overflow drops it
+    const { lane } = entry
+    if (!lane) {
+      this.#fences.hold(entry)
+      return
+    }
+    lane.held++
+    if (lane.state !== 'ready') return
+    this.#lanes.lock(lane)
+    lane.isParked = true
+  }
+
+  /** The store has it, and it is settled. */
+  letGo({ lane }: Entry): void {
+    if (!lane || --lane.held > 0 || !lane.isParked) return
+    lane.isParked = false
+    this.#lanes.release(lane)
   }
 
   /** Another form of the same event goes out. */
@@ -352,7 +378,7 @@ export class Queue {
     const blocking: { readonly entry: Entry; readonly lane: Lane; readonly cause: DeliveryError }[] = []
     for (const entry of this.#unsettled) {
       const { lane, offered, error } = entry
-      if (!lane || offered.stream !== stream) continue
+      if (!lane || offered.stream !== stream || entry.isHeld) continue
       if (error && isAtFault(entry)) causes.set(lane, error)
       const cause = causes.get(lane)
       if (offered.kind !== 'item' || !cause) return false

@@ -1,6 +1,6 @@
 /** For tests: a target that does what the test says, and events to send to it. */
 import { ManualClock } from '../lib/manual-clock.ts'
-import { DeadLetterRing } from './dead-letters.ts'
+import { DeadLetterRing, type DeadLetterStore } from './dead-letters.ts'
 import type { Outcome } from './entry.ts'
 import type { DeliveryObserver, SinkState } from './observer.ts'
 import type { WorkerOptions } from './options.ts'
@@ -150,6 +150,8 @@ export interface BenchOptions {
   readonly random?: () => number
   readonly observer?: Partial<DeliveryObserver>
   readonly sink?: ScriptedSink
+  /** Instead of the ring. */
+  readonly store?: DeadLetterStore
 }
 
 /** A worker over a scripted sink, connected, on a clock that stands still. `sizeOf` is the data's size. */
@@ -179,7 +181,7 @@ export async function bench(settings: BenchOptions = {}): Promise<Bench> {
   }
   const worker = new SinkWorker(
     { ...defaults, ...settings.options, queue: { ...defaults.queue, ...settings.options?.queue } },
-    { sink, limits, clock, deadLetters, observer, random: settings.random ?? (() => 1) },
+    { sink, limits, clock, deadLetters: settings.store ?? deadLetters, observer, random: settings.random ?? (() => 1) },
   )
   const acks: [string, Outcome][] = []
   const accepted: string[] = []

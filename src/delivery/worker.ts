@@ -300,9 +300,26 @@ export class SinkWorker {
   #giveUp(entry: Entry, code: DeadLetterCode, reason: string): void {
     const { offered: event, attempts } = entry
     const letter = { sink: this.#options.name, code, reason, attempts, time: this.#clock.now().toISOString(), event }
-    this.#deadLetters.add(letter)
+    const kept = this.#deadLetters.add(letter)
     this.#observer.deadLetter(letter)
-    this.#queue.settle(entry, { type: 'dead-lettered', code, reason })
+    const settle = () => this.#queue.settle(entry, { type: 'dead-lettered', code, reason })
+    if (kept === undefined) settle()
+    else void this.#settleOnce(kept, entry, settle)
+  }
+
+  /** Until the store has it the entry is not settled, and its lane waits. If that never is, nobody is told otherwise. */
+  async #settleOnce(kept: Promise<void>, entry: Entry, settle: () => void): Promise<void> {
+    this.#queue.hold(entry)
+    try {
+      await kept
+    } catch {
+      return // the process ends: what is not settled is not acknowledged
+    }
+    this.#guard(() => {
+      settle()
+      this.#queue.letGo(entry)
+      this.#schedulePump()
+    })
   }
 
   async #close(deadline: AbortSignal): Promise<{ readonly undelivered: number }> {
