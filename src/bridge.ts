@@ -7,9 +7,12 @@ import { randomBytes } from 'node:crypto'
 import { addAbortListener } from 'node:events'
 import type { Logger } from 'pino'
 import { sinkTypes as builtIn } from '../sinks/index.ts'
+import type { DeadLetterAdmin } from './admin/dead-letters.ts'
 import { type Readiness, readinessOf } from './admin/readiness.ts'
+import { type DeadLetters, deadLetterAdmin, openDeadLetters, withDeadLetters } from './bridge/dead-letters.ts'
 import { Discovery } from './bridge/discovery.ts'
 import { Informers, type Selection } from './bridge/informers.ts'
+import { objectionTo } from './bridge/objection.ts'
 import { Output, type SnapshotOutcome } from './bridge/output.ts'
 import { loadRedaction } from './bridge/redaction.ts'
 import type { Environment } from './bridge/secret.ts'
@@ -27,6 +30,7 @@ import {
 import type { BridgeConfig } from './config/bridge-config.ts'
 import type { SinkTypes } from './config/load.ts'
 import type { Outcome } from './delivery/entry.ts'
+import { Replay } from './delivery/replay.ts'
 import type { OutboundEvent } from './delivery/sink.ts'
 import type { SinkWorker } from './delivery/worker.ts'
 import { streamName } from './events/index.ts'
@@ -70,15 +74,32 @@ export class Bridge {
   readonly #telemetry: Telemetry
   readonly #redact: Redact
   readonly #sinks: readonly RunningSink[]
+  readonly #deadLetters: DeadLetters
+  /** Ends what waits for a place among the dead letters. */
+  readonly #closed: AbortController
+  /** The dead letters, for people. */
+  readonly deadLetters: DeadLetterAdmin
   #streams: readonly BridgeStream[] = []
   /** Why the cluster's name is not known. */
   #clusterProblem: string | undefined
 
-  private constructor(parts: BridgeParts, telemetry: Telemetry, redact: Redact, sinks: readonly RunningSink[]) {
+  private constructor(parts: BridgeParts, made: Made) {
+    const { telemetry, redact, sinks, deadLetters, closed } = made
     this.#parts = parts
     this.#telemetry = telemetry
     this.#redact = redact
     this.#sinks = sinks
+    this.#deadLetters = deadLetters
+    this.#closed = closed
+    const replay = new Replay({
+      store: deadLetters.store,
+      worker: (name) => sinks.find((sink) => sink.name === name)?.worker,
+      objection: (name, event) => {
+        if (!sinks.some((sink) => sink.name === name && sink.keepsLast)) return undefined
+        return objectionTo(event, (stream) => this.#streams.find((one) => one.name === stream))
+      },
+    })
+    this.deadLetters = deadLetterAdmin(deadLetters, replay)
   }
 
   /** Loads the sinks' types and the redaction key; its workers begin to connect. Rejects for what cannot be used. */
@@ -86,8 +107,16 @@ export class Bridge {
     const { config, metrics, logger, clock, sinkTypes = builtIn } = parts
     const telemetry: Telemetry = { metrics, logger, states: new StateLog(logger, () => clock.monotonic()) }
     const redact = await loadRedaction(config.redaction)
-    const sinks = await startSinks(config.sinks, sinkTypes, { ...parts, telemetry })
-    return new Bridge(parts, telemetry, redact, sinks)
+    const deadLetters = openDeadLetters(config.deadLetters, telemetry, clock)
+    const closed = new AbortController()
+    try {
+      const sinkParts = { ...parts, telemetry, deadLetters: deadLetters.store, closed: closed.signal }
+      const sinks = await startSinks(config.sinks, sinkTypes, sinkParts)
+      return new Bridge(parts, { telemetry, redact, sinks, deadLetters, closed })
+    } catch (error) {
+      await deadLetters[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   /** For `/readyz`. */
@@ -105,7 +134,7 @@ export class Bridge {
       const degraded = [health.degraded, full, debts].filter((text) => text !== undefined).join('; ')
       return { name, required, ...health, degraded: degraded || undefined }
     })
-    if (this.#streams.length > 0) return readinessOf(streams, sinks)
+    if (this.#streams.length > 0) return withDeadLetters(readinessOf(streams, sinks), this.#deadLetters)
     const cluster = {
       name: 'cluster',
       ok: false,
@@ -116,11 +145,7 @@ export class Bridge {
 
   /** The streams and sinks as they are now, for a running summary. */
   summary(): BridgeSummary {
-    const stats = this.#sinks.map(({ name, worker, deadLetters }) => ({
-      name,
-      deadLetters: deadLetters.total,
-      ...worker.stats(),
-    }))
+    const stats = this.#sinks.map(({ name, worker }) => ({ name, ...worker.stats() }))
     return {
       streams: this.#streams.map(({ name, status, objects, position }) => ({
         name,
@@ -160,6 +185,8 @@ export class Bridge {
       throw error
     } finally {
       deadline.timer?.[Symbol.dispose]()
+      this.#closed.abort(new DOMException('the bridge is closed', 'AbortError'))
+      await this.#deadLetters[Symbol.asyncDispose]()
     }
   }
 
@@ -205,9 +232,7 @@ export class Bridge {
       const { queueEvents } = worker.stats()
       if (queueEvents > 0) logger.info({ sink: name, events: queueEvents }, 'draining')
     }
-    const closed = await Promise.all(
-      this.#sinks.map(async ({ name, worker }) => ({ name, ...(await worker.close(drain)) })),
-    )
+    const closed = await Promise.all(this.#sinks.map((sink) => this.#closeSink(sink, drain)))
     for (const { name, undelivered } of closed) {
       if (undelivered === 0) continue
       logger.warn(
@@ -217,16 +242,22 @@ export class Bridge {
     }
   }
 
+  /** One that gets the dead letters of others goes on until those are closed. */
+  async #closeSink({ name, worker }: RunningSink, drain: AbortSignal): Promise<ClosedSink> {
+    const before = this.#sinks.filter(({ deadLetter }) => deadLetter === name)
+    await Promise.all(before.map((sink) => this.#closeSink(sink, drain)))
+    return { name, ...(await worker.close(drain)) }
+  }
+
   #createStream({ source, resource, namespace, cluster, discovery, informers }: StreamPlace): BridgeStream {
     const { config, clock, random, onSettled } = this.#parts
     const { labelSelector, fieldSelector, resync } = source
     const name = streamName(source.name, resource, namespace)
     const selectors = { ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) }
-    const views = viewsOf(
-      source.name,
-      config.routes,
-      this.#sinks.map((sink) => sink.name),
-    )
+    // without any route a sink for the dead letters of others gets only those
+    const isLive = (sink: string) => config.routes.length > 0 || !this.#sinks.some((one) => one.deadLetter === sink)
+    const sinkNames = this.#sinks.map((sink) => sink.name).filter(isLive)
+    const views = viewsOf(source.name, config.routes, sinkNames)
     return new BridgeStream({
       name,
       cluster,
@@ -306,6 +337,19 @@ function every(ms: number, clock: Clock, work: () => void): Disposable {
   return { [Symbol.dispose]: () => timer[Symbol.dispose]() }
 }
 
+interface ClosedSink {
+  readonly name: string
+  readonly undelivered: number
+}
+
+interface Made {
+  readonly telemetry: Telemetry
+  readonly redact: Redact
+  readonly sinks: readonly RunningSink[]
+  readonly deadLetters: DeadLetters
+  readonly closed: AbortController
+}
+
 interface StreamPlace {
   readonly source: BridgeConfig['sources'][number]
   readonly resource: string
@@ -323,5 +367,5 @@ export interface BridgeSummary {
     readonly objects: number
     readonly position: string | undefined
   }[]
-  readonly sinks: readonly ({ readonly name: string; readonly deadLetters: number } & ReturnType<SinkWorker['stats']>)[]
+  readonly sinks: readonly ({ readonly name: string } & ReturnType<SinkWorker['stats']>)[]
 }

@@ -34,6 +34,7 @@ const doors: Record<string, readonly string[]> = {
   sinks: ['src/delivery/sink.ts'],
   config: [
     'src/delivery/options.ts',
+    'src/delivery/dead-letter-options.ts',
     'src/delivery/sink.ts',
     'sinks/index.ts',
     'src/route/view.ts',

@@ -30,6 +30,7 @@ const patterns: Readonly<Record<keyof typeof formats, string>> = {
   duration: `^(?:0|${NUMBER}(?:ms|s|m|h))$`,
   bytes: `^${NUMBER}(?:B|kB|MB|GB|KiB|MiB|GiB)$`,
   'listen-address': ':[0-9]{1,5}$',
+  'admin-address': '^off$|:[0-9]{1,5}$',
   'host-port': '^[^\\s:/@,]+:[0-9]{1,5}$',
   name: '^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$',
   cluster: '^[A-Za-z0-9](?:[-A-Za-z0-9._]{0,251}[A-Za-z0-9])?$',

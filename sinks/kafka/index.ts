@@ -38,6 +38,7 @@ export const sink = defineSink({
     sizeOf: (event) => sizeOf(event, config),
     sameKeyInBatch: true,
     concurrency: 4,
+    keepsLast: config.compacted,
   }),
   create: (config, context) => new KafkaSink(config, context),
   warnings: ({ topic, tls, sasl }) => {

@@ -5,12 +5,12 @@ import { test } from 'node:test'
 import { pino } from 'pino'
 import { ManualClock } from '../lib/manual-clock.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import { type AdminOptions, serveHttp } from './http.ts'
+import { type ProbeOptions, serveHttp } from './http.ts'
 import type { Readiness } from './readiness.ts'
 
 const ready: Readiness = { ok: true, checks: [{ name: 'stream a/pods', ok: true, detail: 'synced' }] }
 
-function options(changes: Partial<AdminOptions> = {}): AdminOptions {
+function options(changes: Partial<ProbeOptions> = {}): ProbeOptions {
   return {
     listen: '127.0.0.1:0',
     metrics: new Metrics({ clock: new ManualClock(), version: '1.2.3' }),

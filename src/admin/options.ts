@@ -16,3 +16,22 @@ export const httpSchema = {
 } as const satisfies JsonSchema
 
 export type HttpOptions = Infer<typeof httpSchema>
+
+/** Section `admin`. */
+export const adminSchema = {
+  type: 'object',
+  description: 'The API that `deltawire dlq` talks to.',
+  default: {},
+  properties: {
+    listen: {
+      type: 'string',
+      format: 'admin-address',
+      description:
+        'Where the API for `deltawire dlq` listens: a loopback address, because it shows events and has no login. ' +
+        '`"off"`: nowhere.',
+      default: '127.0.0.1:8090',
+    },
+  },
+} as const satisfies JsonSchema
+
+export type AdminOptions = Infer<typeof adminSchema>

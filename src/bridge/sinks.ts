@@ -1,7 +1,8 @@
 import type { Logger } from 'pino'
 import type { AnySinkDefinition, SinkConfig } from '../config/bridge-config.ts'
 import type { SinkTypes } from '../config/load.ts'
-import { DeadLetterRing } from '../delivery/dead-letters.ts'
+import { DeadLetterSink } from '../delivery/dead-letter-sink.ts'
+import type { DeadLetterStore } from '../delivery/dead-letters.ts'
 import { workerOptions } from '../delivery/options.ts'
 import { SinkWorker } from '../delivery/worker.ts'
 import type { Random } from '../lib/backoff.ts'
@@ -17,6 +18,10 @@ export interface SinkParts {
   readonly env: Environment
   readonly clock: Clock
   readonly random: Random
+  /** For sinks that name no other one. */
+  readonly deadLetters: DeadLetterStore
+  /** Aborts when no dead letter can be delivered any more. */
+  readonly closed: AbortSignal
 }
 
 /** A configured sink and the worker that delivers to it. */
@@ -24,7 +29,10 @@ export interface RunningSink {
   readonly name: string
   readonly required: boolean
   readonly worker: SinkWorker
-  readonly deadLetters: DeadLetterRing
+  /** Name of the sink that gets its dead letters. */
+  readonly deadLetter: string | undefined
+  /** See `SinkLimits`. */
+  readonly keepsLast: boolean
   readonly health: SinkHealth
 }
 
@@ -35,12 +43,27 @@ export async function startSinks(
   parts: SinkParts,
 ): Promise<readonly RunningSink[]> {
   const definitions = await Promise.all(sinks.map(({ options }) => load(options.type, types)))
-  return sinks.map((sink, index) => start(sink, definitions[index] as AnySinkDefinition, parts))
+  const started: RunningSink[] = []
+  const workerOf = (name: string) => {
+    const sink = started.find((one) => one.name === name)
+    if (!sink) throw new Error(`there is no sink ${name}`) // the configuration was checked for that
+    return sink.worker
+  }
+  for (const [index, sink] of sinks.entries()) {
+    const { deadLetter } = sink.options
+    const { clock, closed: signal } = parts
+    const deadLetters =
+      deadLetter === undefined
+        ? parts.deadLetters
+        : new DeadLetterSink({ worker: () => workerOf(deadLetter), clock, signal })
+    started.push(start(sink, definitions[index] as AnySinkDefinition, { ...parts, deadLetters }))
+  }
+  return started
 }
 
 function start({ options, own }: SinkConfig, definition: AnySinkDefinition, parts: SinkParts): RunningSink {
-  const { telemetry, stdout, env, clock, random, logger } = parts
-  const { name, required } = options
+  const { telemetry, stdout, env, clock, random, logger, deadLetters } = parts
+  const { name, required, deadLetter } = options
   const limits = definition.limits(own)
   const sink = definition.create(own, {
     name,
@@ -49,14 +72,13 @@ function start({ options, own }: SinkConfig, definition: AnySinkDefinition, part
     stdout,
     secret: (reference) => readSecret(reference, env),
   })
-  const deadLetters = new DeadLetterRing()
   const health = newHealth()
   const observer = watchHealth(deliveryObserver(name, telemetry), health)
   const worker = new SinkWorker(workerOptions(options, limits), { sink, limits, clock, deadLetters, observer, random })
   // the bridge races it when it runs; until then nobody listens
   worker.failed.catch(() => undefined)
   telemetry.metrics.sink(name).observe(() => worker.stats())
-  return { name, required, worker, deadLetters, health }
+  return { name, required, worker, deadLetter, keepsLast: limits.keepsLast ?? false, health }
 }
 
 async function load(type: string, types: SinkTypes): Promise<AnySinkDefinition> {

@@ -90,6 +90,11 @@ export class BridgeStream {
     return this.#informer?.indexer.size ?? 0
   }
 
+  /** The object of this key as it was last seen; undefined: there is none. `unknown` until all were seen once. */
+  object(key: string): KubeObject | 'unknown' | undefined {
+    return this.#synced && this.#informer ? this.#informer.indexer.get(key) : 'unknown'
+  }
+
   get status(): BridgeStreamStatus {
     const synced = this.#synced
     if (!this.#informer) return { type: 'discovering', error: this.#failure }

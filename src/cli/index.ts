@@ -6,6 +6,7 @@ import { ConfigError, formatConfigError } from '../config/problem.ts'
 import { KubeConfigError } from '../kube/kube-config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { parseDuration } from '../lib/units.ts'
+import { type DlqEdge, type DlqOutput, dlqOutputs } from './dlq.ts'
 import { ExitCode } from './exit-code.ts'
 import type { ProcessEdge } from './process-edge.ts'
 import { type RbacOptions, type RbacOutput, rbacOutputs } from './rbac.ts'
@@ -82,6 +83,41 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
       exitCode = await command.status({ ...edge, url, waitMs: wait, clock: systemClock })
     })
 
+  const dlq = program.command('dlq').description('Look at what could not be delivered, and send it again.')
+  const dlqCommand = (name: string) =>
+    dlq
+      .command(name)
+      .option('--url <url>', 'where the admin API is served, see admin.listen', 'http://127.0.0.1:8090')
+      .addOption(
+        new Option('--output <format>', 'json: an object a line, for programs')
+          .choices(dlqOutputs)
+          .default('text' satisfies DlqOutput),
+      )
+  dlqCommand('list')
+    .description('List dead letters, oldest first.')
+    .option('--sink <name>', 'only of this sink')
+    .option('--limit <number>', 'at most so many', count, 1000)
+    .action(async ({ sink, limit, ...to }: DlqFlags & { readonly limit: number }) => {
+      const { list } = await import('./dlq.ts')
+      exitCode = await list({ sink, limit }, { ...edge, ...to })
+    })
+  dlqCommand('show')
+    .description('Print one with its event, as JSON.')
+    .argument('<id>', 'as dlq list shows it')
+    .action(async (id: string, to: DlqFlags) => {
+      const { show } = await import('./dlq.ts')
+      exitCode = await show(id, { ...edge, ...to })
+    })
+  dlqCommand('replay')
+    .description('Send dead letters to their sinks once more, and wait for what becomes of each.')
+    .argument('[id...]', 'as dlq list shows them')
+    .option('--sink <name>', 'all of this sink')
+    .option('--all', 'all there are', false)
+    .action(async (ids: readonly string[], { sink, all, ...to }: DlqFlags & { readonly all: boolean }) => {
+      const { replay } = await import('./dlq.ts')
+      exitCode = await replay({ ids, sink, all }, { ...edge, ...to })
+    })
+
   program
     .command('version')
     .description('Print the version, and that of Node.')
@@ -109,6 +145,7 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
 }
 
 type Flags = Readonly<Record<string, unknown>>
+type DlqFlags = Pick<DlqEdge, 'url' | 'output'> & { readonly sink?: string }
 type RbacFlags = Pick<RbacOptions, 'name' | 'namespace' | 'output'> & { readonly config: string } & Flags
 
 /** Every value of the process section can be given on the command line: `--log.level debug`. */
@@ -121,6 +158,11 @@ function processArgs(options: Flags): Readonly<Record<string, string>> {
   return Object.fromEntries(
     processArguments.flatMap(({ path }) => (typeof options[path] === 'string' ? [[path, options[path]]] : [])),
   )
+}
+
+function count(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('not a number above 0')
+  return Number(text)
 }
 
 function duration(text: string): number {

@@ -1,4 +1,5 @@
 import packageJson from '../../package.json' with { type: 'json' }
+import { serveApi } from '../admin/api.ts'
 import { serveHttp } from '../admin/http.ts'
 import { Bridge } from '../bridge.ts'
 import { loadConfig } from '../config/load.ts'
@@ -43,7 +44,10 @@ export async function run({ config: file, args = {}, ...kube }: RunOptions, edge
   })
   const readiness = () => bridge.readiness()
   await using http = await serveHttp({ ...config.http, metrics, readiness, log: logger })
-  logger.info({ version: packageJson.version, config: file, http: http.url }, 'started')
+  const { deadLetters } = bridge
+  await using admin =
+    config.admin.listen === 'off' ? undefined : await serveApi({ ...config.admin, deadLetters, log: logger })
+  logger.info({ version: packageJson.version, config: file, http: http.url, admin: admin?.url ?? 'off' }, 'started')
   await bridge.run(signal)
   return ExitCode.done
 }

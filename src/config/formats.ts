@@ -3,7 +3,7 @@
  * A message says how to write it; it may repeat the text only where nobody would put a credential.
  */
 import { parseLabelSelector } from '../lib/label-selector.ts'
-import { parseListenAddress } from '../lib/listen-address.ts'
+import { isLoopback, parseListenAddress } from '../lib/listen-address.ts'
 import { parseBytes, parseDuration } from '../lib/units.ts'
 import { parsePath } from '../redact/path.ts'
 import { createRedaction } from '../redact/redact.ts'
@@ -34,6 +34,16 @@ export const formats = {
     },
   },
   'listen-address': { expected: ':8080, 127.0.0.1:8080 or [::1]:8080', check: (text) => void parseListenAddress(text) },
+  'admin-address': {
+    expected: '127.0.0.1:8090, [::1]:8090 or off',
+    check: (text) => {
+      if (text === 'off' || isLoopback(parseListenAddress(text).host ?? '')) return
+      throw new RangeError(
+        'only loopback, as in 127.0.0.1:8090, or off: the admin API shows events and has no login; ' +
+          'from elsewhere use kubectl exec or kubectl port-forward',
+      )
+    },
+  },
   'host-port': {
     expected: 'host:port, as in kafka:9092',
     check: (text) => {

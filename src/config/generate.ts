@@ -165,6 +165,7 @@ const formatNames: Readonly<Record<keyof typeof formats, string>> = {
   duration: 'duration',
   bytes: 'size',
   'listen-address': 'address',
+  'admin-address': 'address',
   'host-port': 'host:port',
   name: 'name',
   cluster: 'name',

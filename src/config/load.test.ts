@@ -4,8 +4,10 @@ import { file, load } from './test-kit.ts'
 
 const processDefaults = {
   http: { listen: ':8080' },
+  admin: { listen: '127.0.0.1:8090' },
   log: { level: 'info' },
   state: { type: 'memory' },
+  deadLetters: { bytes: '256MiB' },
   shutdown: { drain: '20s' },
   redaction: {
     key: 'none',
@@ -54,8 +56,10 @@ apiVersion: deltawire.io/v1
 kind: Bridge
 cluster: prod-eu
 http: { listen: '[::1]:9090' }
+admin: { listen: off }
 log: { level: debug, format: pretty }
 state: { type: memory }
+deadLetters: { path: /var/lib/deltawire/dead-letters, bytes: 1GiB }
 shutdown: { drain: 1.5h }
 redaction:
   key: { file: /etc/deltawire/key }
@@ -87,6 +91,7 @@ sinks:
     batch: { events: 10, bytes: 1MiB, linger: 0 }
     queue: { events: 5, bytes: 10kB, whenFull: block }
     retry: { initial: 1ms, max: 1s, giveUpAfter: 0 }
+    deadLetter: b
     maxEventBytes: 1kB
     to: y
     mode: quiet
@@ -99,8 +104,10 @@ sinks:
   assert.deepEqual(config, {
     cluster: 'prod-eu',
     http: { listen: '[::1]:9090' },
+    admin: { listen: 'off' },
     log: { level: 'debug', format: 'pretty' },
     state: { type: 'memory' },
+    deadLetters: { path: '/var/lib/deltawire/dead-letters', bytes: '1GiB' },
     shutdown: { drain: '1.5h' },
     redaction: {
       key: { file: '/etc/deltawire/key' },
@@ -148,6 +155,7 @@ sinks:
           batch: { events: 10, bytes: '1MiB', linger: '0' },
           queue: { events: 5, bytes: '10kB', whenFull: 'block' },
           retry: { initial: '1ms', max: '1s', giveUpAfter: '0' },
+          deadLetter: 'b',
           maxEventBytes: '1kB',
         },
         own: {

@@ -9,7 +9,7 @@ import { type ConfigDocument, readDocument } from './document.ts'
 import { type Arguments, type Environment, layer, leavesOf, misspelledVariables } from './layers.ts'
 import { ConfigError, type ConfigProblem, formatPath } from './problem.ts'
 import { type ProcessConfig, processSchema } from './process-section.ts'
-import { checkReferences, type Entry } from './references.ts'
+import { checkDeadLetters, checkReferences, type Entry } from './references.ts'
 import type { RouteConfig } from './route.ts'
 import { checkSchema } from './schema-check.ts'
 import { type SchemaProblem, unknownName } from './schema-problem.ts'
@@ -56,7 +56,7 @@ export async function loadConfig(
   ]
   const lists = listsOf(value, bySchema)
   const bySinks = await Promise.all(lists.sinks.map((sink) => checkSink(sink, definitions)))
-  const byMeaning = [...checkReferences(lists), ...bySinks.flat()]
+  const byMeaning = [...checkReferences(lists), ...checkDeadLetters(lists.sinks, lists.names.sinks), ...bySinks.flat()]
 
   const sound = !bySchema.some(({ path }) => String(path[0]) in processSchema.properties)
   const section = Object.entries(value).filter(([name]) => sound && name in processSchema.properties)

@@ -96,7 +96,7 @@ const cases: readonly Case[] = [
       'c.yaml:1:1 kind: is missing; expected Bridge',
       'c.yaml:1:1 sources: is missing; expected a list',
       'c.yaml:1:1 sinks: is missing; expected a list',
-      'c.yaml:1:1 ["[ a, b ]"]: unknown key; expected one of apiVersion, kind, cluster, http, log, state, shutdown, redaction, limits, apiServer, sources, routes, sinks',
+      'c.yaml:1:1 ["[ a, b ]"]: unknown key; expected one of apiVersion, kind, cluster, http, admin, log, state, deadLetters, shutdown, redaction, limits, apiServer, sources, routes, sinks',
     ],
   ],
   [
@@ -119,10 +119,35 @@ const cases: readonly Case[] = [
   ],
   [
     'unknown sections',
-    file.process('rotes: []\nadmin: { listen: off }'),
+    file.process('rotes: []\ntracing: { to: x }'),
     [
       'c.yaml:3:1 rotes: unknown key; did you mean routes?',
-      'c.yaml:4:1 admin: unknown key; expected one of apiVersion, kind, cluster, http, log, state, shutdown, redaction, limits, apiServer, sources, routes, sinks',
+      'c.yaml:4:1 tracing: unknown key; expected one of apiVersion, kind, cluster, http, admin, log, state, deadLetters, shutdown, redaction, limits, apiServer, sources, routes, sinks',
+    ],
+  ],
+  [
+    'dead letters that go nowhere, to where they come from, and round',
+    file.sinks(
+      [
+        '  - { name: a, type: echo, to: x, deadLetter: bb }',
+        '  - { name: b, type: echo, to: x, deadLetter: b }',
+        '  - { name: c, type: echo, to: x, deadLetter: d }',
+        '  - { name: d, type: echo, to: x, deadLetter: c }',
+        '  - { name: out, type: echo, to: x, deadLetter: c }',
+      ].join('\n'),
+    ),
+    [
+      'c.yaml:4:47 sinks[0].deadLetter: there is no sink "bb"; did you mean b?',
+      'c.yaml:5:47 sinks[1].deadLetter: dead letters would go round: b -> b; expected another sink, or none',
+      'c.yaml:6:47 sinks[2].deadLetter: dead letters would go round: c -> d -> c; expected another sink, or none',
+      'c.yaml:7:47 sinks[3].deadLetter: dead letters would go round: d -> c -> d; expected another sink, or none',
+    ],
+  ],
+  [
+    'an admin API that others could reach',
+    file.process('admin: { listen: ":8090" }\nshutdown: {}'),
+    [
+      'c.yaml:3:18 admin.listen: only loopback, as in 127.0.0.1:8090, or off: the admin API shows events and has no login; from elsewhere use kubectl exec or kubectl port-forward',
     ],
   ],
   [
@@ -165,15 +190,15 @@ const cases: readonly Case[] = [
     'keys that JavaScript knows',
     file.process('__proto__: { a: 1 }\nconstructor: { prototype: 1 }'),
     [
-      'c.yaml:3:1 __proto__: unknown key; expected one of apiVersion, kind, cluster, http, log, state, shutdown, redaction, limits, apiServer, sources, routes, sinks',
-      'c.yaml:4:1 constructor: unknown key; expected one of apiVersion, kind, cluster, http, log, state, shutdown, redaction, limits, apiServer, sources, routes, sinks',
+      'c.yaml:3:1 __proto__: unknown key; expected one of apiVersion, kind, cluster, http, admin, log, state, deadLetters, shutdown, redaction, limits, apiServer, sources, routes, sinks',
+      'c.yaml:4:1 constructor: unknown key; expected one of apiVersion, kind, cluster, http, admin, log, state, deadLetters, shutdown, redaction, limits, apiServer, sources, routes, sinks',
     ],
   ],
   [
     'a number as a key',
     file.process('1: x'),
     [
-      'c.yaml:3:1 ["1"]: unknown key; expected one of apiVersion, kind, cluster, http, log, state, shutdown, redaction, limits, apiServer, sources, routes, sinks',
+      'c.yaml:3:1 ["1"]: unknown key; expected one of apiVersion, kind, cluster, http, admin, log, state, deadLetters, shutdown, redaction, limits, apiServer, sources, routes, sinks',
     ],
   ],
   [

@@ -2,7 +2,8 @@
  * The process section: everything in a configuration but its lists of sources, routes and sinks.
  * Each key can also be set in the environment and, where it is one value, by an argument (layers.ts).
  */
-import { httpSchema } from '../admin/options.ts'
+import { adminSchema, httpSchema } from '../admin/options.ts'
+import { deadLettersSchema } from '../delivery/dead-letter-options.ts'
 import type { Infer, JsonSchema } from '../lib/json-schema.ts'
 import { logSchema } from '../telemetry/options.ts'
 
@@ -101,6 +102,7 @@ export const processSchema = {
       examples: ['prod-eu'],
     },
     http: httpSchema,
+    admin: adminSchema,
     log: logSchema,
     state: {
       type: 'object',
@@ -114,6 +116,7 @@ export const processSchema = {
         },
       },
     },
+    deadLetters: deadLettersSchema,
     shutdown: {
       type: 'object',
       description: 'What happens after SIGTERM.',

@@ -1,4 +1,5 @@
 /** What a schema cannot say: names that refer to each other, and combinations that break a promise. Pure. */
+import type { SinkConfig } from './bridge-config.ts'
 import type { ValuePath } from './problem.ts'
 import { isSecrets, mayBeSame, parseResourceName } from './resource-name.ts'
 import type { RouteConfig } from './route.ts'
@@ -31,6 +32,29 @@ export function checkReferences(lists: Lists): readonly SchemaProblem[] {
     ]),
     ...overlaps(lists),
   ]
+}
+
+/** The sinks that others name for their dead letters: they are there, and none gets back what it gave away. */
+export function checkDeadLetters(
+  sinks: readonly Entry<SinkConfig>[],
+  names: readonly string[],
+): readonly SchemaProblem[] {
+  const next = new Map(sinks.map(({ value: { options } }) => [options.name, options.deadLetter]))
+  return sinks.flatMap(({ index, value: { options } }) => {
+    const { name, deadLetter } = options
+    if (deadLetter === undefined) return []
+    const path = ['sinks', index, 'deadLetter']
+    if (!names.includes(deadLetter)) {
+      const message = `there is no sink ${JSON.stringify(deadLetter.slice(0, 100))}`
+      return [{ path, about: 'value' as const, ...unknownName(message, deadLetter, names) }]
+    }
+    const way = [name]
+    for (let at: string | undefined = deadLetter; at !== undefined && !way.slice(1).includes(at); at = next.get(at)) {
+      way.push(at)
+    }
+    if (way.at(-1) !== name) return []
+    return [wrong(path, `dead letters would go round: ${way.join(' -> ')}`, 'another sink, or none')]
+  })
 }
 
 function checkSource({ index, value }: Entry<SourceConfig>): readonly SchemaProblem[] {

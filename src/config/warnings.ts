@@ -73,7 +73,9 @@ function withoutGroup({ sources }: Lists): readonly SchemaProblem[] {
 function unused({ sources, routes, sinks }: Lists & { readonly sinks: readonly Entry<SinkConfig>[] }) {
   if (routes.length === 0) return []
   const isFrom = (name: string) => routes.some(({ value: { from } }) => from?.includes(name) ?? true)
-  const isTo = (name: string) => routes.some(({ value: { to } }) => to.includes(name))
+  const isTo = (name: string) =>
+    routes.some(({ value: { to } }) => to.includes(name)) ||
+    sinks.some(({ value: { options } }) => options.deadLetter === name)
   return [
     ...sources
       .filter(({ value }) => !isFrom(value.name))

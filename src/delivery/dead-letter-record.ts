@@ -11,7 +11,7 @@ type Attributes = OutboundEvent['attributes']
 
 interface LetterHead extends Omit<DeadLetter, 'event'> {
   readonly v: 1
-  readonly event: Pick<OutboundEvent, 'attributes' | 'key' | 'stream' | 'kind'>
+  readonly event: Pick<OutboundEvent, 'attributes' | 'key' | 'stream' | 'kind' | 'supersedes'>
   /** What the event becomes if it does not fit. */
   readonly smallest?: { readonly attributes: Attributes; readonly data: string | undefined }
   readonly hasData: boolean
@@ -40,11 +40,11 @@ function encode(
   smallest: OutboundEvent | undefined,
   about: Omit<DeadLetter, 'event'>,
 ): Uint8Array {
-  const { attributes, key, stream, kind, data } = event
+  const { attributes, key, stream, kind, supersedes, data } = event
   const head: LetterHead = {
     v: 1,
     ...about,
-    event: { attributes, key, stream, kind },
+    event: { attributes, key, stream, kind, ...(supersedes && { supersedes }) },
     ...(smallest && { smallest: { attributes: smallest.attributes, data: smallest.data } }),
     hasData: data !== undefined,
   }

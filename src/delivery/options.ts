@@ -98,6 +98,13 @@ export const sinkOptionsSchema = {
         },
       },
     },
+    deadLetter: {
+      type: 'string',
+      minLength: 1,
+      description:
+        'Name of another sink that gets what this one is not given. Default: the store that `deltawire dlq` shows, see ' +
+        '`deadLetters`.',
+    },
     maxEventBytes: {
       type: 'string',
       format: 'bytes',

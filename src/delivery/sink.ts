@@ -58,6 +58,11 @@ export interface SinkLimits {
   readonly sameKeyInBatch: boolean
   /** Batches in flight unless configured otherwise. */
   readonly concurrency: number
+  /**
+   * The target keeps the last event of each key, as a compacted topic does: an older one that comes late would replace a
+   * newer one. @default false
+   */
+  readonly keepsLast?: boolean
 }
 
 /** What a sink is given besides its configuration. */

@@ -250,6 +250,36 @@ export const attributes = {
       examples: ['00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
     },
   },
+  deadsink: {
+    ...sometimes,
+    schema: {
+      type: 'string',
+      description:
+        'On a dead letter that another sink gets (`deadLetter`), as all that begin with `dead`: the sink that did not get it.',
+      examples: ['audit'],
+    },
+  },
+  deadcode: {
+    ...sometimes,
+    schema: { type: 'string', description: 'Why, as one of the reasons in docs/delivery.md.', examples: ['rejected'] },
+  },
+  deadreason: {
+    ...sometimes,
+    schema: { type: 'string', description: 'Why, in the words of the last error.', examples: ['400 Bad Request'] },
+  },
+  deadattempts: {
+    ...sometimes,
+    schema: { type: 'string', description: 'How often it was sent.', examples: ['3'] },
+  },
+  deadtime: {
+    ...sometimes,
+    schema: {
+      type: 'string',
+      format: 'date-time',
+      description: 'When it was given up.',
+      examples: ['2026-01-01T00:00:00.000Z'],
+    },
+  },
 } as const satisfies Record<string, AttributeDefinition>
 
 export type AttributeName = keyof typeof attributes

@@ -6,6 +6,11 @@ export interface ListenAddress {
   readonly port: number
 }
 
+/** `localhost`, 127.0.0.0/8 and ::1: what a machine keeps to itself. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}
+
 /** Parses `:8080`, `127.0.0.1:8080`, `[::1]:8080`, `localhost:0`. Throws a RangeError that says how to write it. */
 export function parseListenAddress(text: string): ListenAddress {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]*)):(\d{1,5})$/.exec(text)

@@ -5,6 +5,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Clock } from '../lib/clock.ts'
+import { DeadLetterMetrics } from './dead-letter-metrics.ts'
 import { SinkFamilies, type SinkMetrics } from './sink-metrics.ts'
 import { StreamFamilies, type StreamMetrics } from './stream-metrics.ts'
 
@@ -21,6 +22,8 @@ export type Stage = 'decode' | 'transform' | 'translate' | 'deliver'
 export type DegradedReason = 'frame-bytes' | 'depth' | 'transform' | 'sink-limit'
 
 export class Metrics {
+  /** Of the store of dead letters; how many come in is among the sinks' metrics. */
+  readonly deadLetters: DeadLetterMetrics
   readonly #registry = new Registry()
   readonly #streams: StreamFamilies
   readonly #sinks: SinkFamilies
@@ -32,6 +35,7 @@ export class Metrics {
     const registers = [this.#registry]
     this.#streams = new StreamFamilies(this.#registry, clock)
     this.#sinks = new SinkFamilies(this.#registry)
+    this.deadLetters = new DeadLetterMetrics(this.#registry)
     this.#pipelineErrors = new Counter({
       name: 'deltawire_pipeline_errors_total',
       help: 'Objects or events that a stage of the pipeline could not process as they are.',

@@ -1,9 +1,12 @@
 /** P8 F58: a secret goes through everything, and not a byte of it comes out. */
 
 import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { startApiServer } from '../testbed/api-server.ts'
+import { Workspace } from '../testbed/workspace.ts'
 import { startBridge } from './support/bridge-process.ts'
 import { FaultyReceiver } from './support/faulty-receiver.ts'
 import { webhook } from './support/stand.ts'
@@ -15,6 +18,8 @@ const twice = Buffer.from(once).toString('base64')
 test('P8 F58 a canary in Secrets, last-applied, environment variables and configured paths never leaves', async (t) => {
   await using server = await startApiServer()
   await using receiver = await FaultyReceiver.start()
+  await using workspace = await Workspace.create('canary')
+  const letterFolder = join(workspace.folder, 'letters')
   await server.admin.createWidgets()
   const lastApplied = {
     'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({ stringData: { password: canary } }),
@@ -41,6 +46,7 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
         },
       ],
       redaction: { paths: ['spec.users[*].password'] },
+      deadLetters: { path: letterFolder },
       routes: [
         { name: 'whole', to: ['whole', 'out'], payload: { previous: true } },
         { name: 'bare', to: ['bare'], payload: { shape: 'bare' } },
@@ -89,15 +95,19 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
   const { body: metrics } = await bridge.get('/metrics')
   const { body: readiness } = await bridge.get('/readyz')
   const letters = await bridge.metric('deltawire_dead_letters_total{sink="whole",reason="rejected"}')
+  const api = await (await fetch(`${await bridge.adminUrl()}/api/v1/dead-letters`)).text()
   assert.equal(await bridge.end('SIGTERM'), 0)
 
   const output = await bridge.output()
-  const places = { events: JSON.stringify(receiver.events), output, metrics, readiness }
+  const kept = globSync(join(letterFolder, '*.log')).map((file) => readFileSync(file, 'utf8'))
+  const events = JSON.stringify(receiver.events)
+  const places = { events, output, metrics, readiness, api, deadLetters: kept.join('') }
   for (const [place, text] of Object.entries(places)) {
     for (const form of [canary, once, twice, once.slice(4, -4)])
       assert.ok(!text.includes(form), `${place} holds the canary`)
   }
   assert.match(places.events, /redacted/)
+  assert.match(places.deadLetters, /io\.deltawire\.object/)
   assert.match(output, /io\.deltawire\.object\.added/)
   t.diagnostic(
     JSON.stringify({

@@ -33,6 +33,7 @@ const samples: Readonly<Record<keyof typeof formats, readonly string[]>> = {
   duration: ['0', '0s', '500ms', '1.5h', '10s', '5m', '596h'],
   bytes: ['1B', '64KiB', '1.5MiB', '10kB', '1MB', '2GiB', '1GB'],
   'listen-address': [':8080', '127.0.0.1:0', '[::1]:65535', 'localhost:80'],
+  'admin-address': ['off', '127.0.0.1:0', '[::1]:65535', 'localhost:80'],
   'host-port': ['kafka:9092', '10.0.0.1:1', 'kafka-0.kafka.svc.cluster.local:65535'],
   name: ['a', 'a.b-c', '9', 'x'.repeat(253)],
   cluster: ['prod-eu', 'Prod_EU.1', 'x'.repeat(253)],

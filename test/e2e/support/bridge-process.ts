@@ -4,7 +4,7 @@ import { eventually } from '../../support/eventually.ts'
 import { type Program, Workspace } from '../../testbed/workspace.ts'
 
 export interface BridgeOptions {
-  /** All but `http`: the probes get a free loopback port. */
+  /** All but `http` and `admin`, which get free loopback ports. */
   readonly config: object
   readonly kubeconfig?: string
   /** Further arguments of `run`. */
@@ -18,7 +18,9 @@ const main = join(import.meta.dirname, '../../../src/main.ts')
 export async function startBridge(options: BridgeOptions): Promise<BridgeProcess> {
   const workspace = await Workspace.create('bridge')
   const config = join(workspace.folder, 'deltawire.yaml')
-  const whole = { apiVersion: 'deltawire.io/v1', kind: 'Bridge', cluster: 'test', http: { listen: '127.0.0.1:0' } }
+  const listen = '127.0.0.1:0'
+  const head = { apiVersion: 'deltawire.io/v1', kind: 'Bridge', cluster: 'test' }
+  const whole = { ...head, http: { listen }, admin: { listen } }
   await writeFile(config, JSON.stringify({ ...whole, ...options.config }, null, 2))
   const kube = options.kubeconfig ? ['--kubeconfig', options.kubeconfig] : []
   const args = [main, 'run', '--config', config, ...kube, ...(options.args ?? [])]
@@ -63,6 +65,11 @@ export class BridgeProcess implements AsyncDisposable {
 
   async ready(): Promise<void> {
     await this.#until('the bridge is ready', async () => (await this.get('/readyz')).status === 200)
+  }
+
+  /** Where the admin API listens. */
+  async adminUrl(): Promise<string> {
+    return String((await this.logged('it has started', ({ message }) => message === 'started')).admin)
   }
 
   /** One of the probes. */

@@ -1,0 +1,84 @@
+/** Asks the admin API of a running bridge. */
+import type { DeadLetterDetail, DeadLetterFilter, DeadLetterPage, ReplayRequest, ReplayResult } from './dead-letters.ts'
+
+/** There was no answer, or it was no: for people, in whole words. */
+export class AdminError extends Error {
+  override readonly name = 'AdminError'
+}
+
+export class AdminClient {
+  readonly #base: URL
+  readonly #signal: AbortSignal
+
+  /** `base`: `http://127.0.0.1:8090`. */
+  constructor(base: URL, signal: AbortSignal) {
+    this.#base = base
+    this.#signal = signal
+  }
+
+  async list({ sink, after, limit }: DeadLetterFilter): Promise<DeadLetterPage> {
+    const given = Object.entries({ sink, after, limit: String(limit) }).filter(([, value]) => value !== undefined)
+    const query = new URLSearchParams(given as [string, string][])
+    return (await (await this.#ask(`/api/v1/dead-letters?${query}`)).json()) as DeadLetterPage
+  }
+
+  async show(id: string): Promise<DeadLetterDetail> {
+    return (await (await this.#ask(`/api/v1/dead-letters/${encodeURIComponent(id)}`)).json()) as DeadLetterDetail
+  }
+
+  /** A result for each, as it comes. Throws an AdminError if the bridge ends before the last one. */
+  async *replay(request: ReplayRequest): AsyncGenerator<ReplayResult> {
+    const { type, ...rest } = request
+    const body = JSON.stringify(type === 'all' ? { all: true } : rest)
+    const headers = { 'content-type': 'application/json' }
+    const response = await this.#ask('/api/v1/dead-letters/replay', { method: 'POST', headers, body })
+    try {
+      for await (const line of linesOf(response)) yield JSON.parse(line) as ReplayResult
+    } catch (error) {
+      if (this.#signal.aborted) throw this.#signal.reason
+      throw new AdminError(`${this.#base.origin}: the bridge has ended; what it did not tell of may be delivered`, {
+        cause: error,
+      })
+    }
+  }
+
+  async #ask(path: string, init: RequestInit = {}): Promise<Response> {
+    const response = await this.#fetch(new URL(path, this.#base), init)
+    if (response.ok) return response
+    const text = await response.text()
+    throw new AdminError(
+      `${this.#base.origin}: ${errorIn(text) ?? `${response.status}: this is not Deltawire's admin API`}`,
+    )
+  }
+
+  async #fetch(url: URL, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, { ...init, signal: this.#signal, redirect: 'error' })
+    } catch (error) {
+      if (this.#signal.aborted) throw this.#signal.reason
+      const { cause = error } = error instanceof Error ? error : {}
+      const reason = cause instanceof Error && 'code' in cause ? cause.code : cause
+      const hint = 'is the bridge running, and is admin.listen this address?'
+      throw new AdminError(`${this.#base.origin}: no answer (${String(reason)}): ${hint}`, { cause: error })
+    }
+  }
+}
+
+function errorIn(text: string): string | undefined {
+  try {
+    const { error } = Object(JSON.parse(text)) as { readonly error?: unknown }
+    return typeof error === 'string' ? error : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function* linesOf({ body }: Response): AsyncGenerator<string> {
+  let rest = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+}
