@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -79,6 +80,19 @@ test('what was removed does not come back, and its place on the disk is given fr
   assert.ok(files.length <= 2, `${files}`)
   await store.remove(await store.ids())
   assert.deepEqual(store.stats(), { events: 0, bytes: 0, dropped: 0, problem: undefined })
+})
+
+test('nor does one that was removed from between others', async () => {
+  await using folder = await temporaryFolder()
+  {
+    await using first = open(folder.path).store
+    for (const id of ['1', '2', '3']) await first.add(letter(id))
+    const [, second = ''] = await first.ids()
+    await first.remove([second])
+  }
+  await using store = open(folder.path).store
+  await ready(store)
+  assert.deepEqual(await eventIds(store), ['1', '3'])
 })
 
 test('it can be read by sink and page by page', async () => {
@@ -202,6 +216,38 @@ test('a folder that cannot be used is told and tried again; what is to be kept w
   assert.deepEqual(await eventIds(store), ['1'])
   assert.deepEqual(told.slice(-2), [['opened', 0], ['healed']])
 })
+
+/** Only root may mount one. */
+const mayMount = process.getuid?.() === 0
+
+if (mayMount)
+  test('F39 on a full disk what is to be kept waits; a replay makes room, and nothing is dropped', async () => {
+    await using folder = await temporaryFolder()
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'deltawire-test', folder.path])
+    try {
+      const clock = new ManualClock()
+      const { store, told } = open(folder.path, { clock, bytes: MB })
+      await using _store = store
+      const isFull = () => told.some((one) => String(one).startsWith('failed'))
+      const adding: Promise<void>[] = []
+      while (!isFull()) {
+        adding.push(store.add(letter(`${adding.length}`, { dataBytes: 30_000 })))
+        while (store.stats().events < adding.length && !isFull()) await clock.advance(2)
+      }
+      assert.deepEqual(told.at(-1), ['failed', 'the disk has no room (ENOSPC)'])
+      const kept = await store.ids()
+      assert.equal(kept.length, adding.length - 1)
+      const removing = store.remove(kept.slice(0, 10))
+      while (store.stats().problem !== undefined) await clock.advance(5_000)
+      await clock.advance(2)
+      while ((await store.ids()).length < adding.length - 10) await clock.advance(2)
+      await Promise.all([...adding, removing])
+      assert.deepEqual(await eventIds(store), adding.map((_, n) => `${n}`).slice(10))
+      assert.equal(store.stats().dropped, 0)
+    } finally {
+      execFileSync('umount', [folder.path])
+    }
+  })
 
 test('a store that is closed keeps nothing more: what waits is not settled', async () => {
   await using folder = await temporaryFolder()

@@ -108,10 +108,14 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
   async remove(ids: readonly string[]): Promise<void> {
     const journal = await this.#ready()
     const offsets = ids.map(Number).filter((offset) => this.#places.has(offset))
+    if (offsets.length === 0) return
+    for (const offset of offsets) this.#forget(offset)
+    this.#advance(journal)
+    // first: on a full disk there is room for the note only then
+    await this.#retried(() => journal.release())
     for (let from = 0; from < offsets.length; from += REMOVED_AT_ONCE) {
       const some = offsets.slice(from, from + REMOVED_AT_ONCE)
       await this.#retried(() => journal.append([encodeRemoved(some)]))
-      for (const offset of some) this.#forget(offset)
     }
     this.#advance(journal)
   }

@@ -140,6 +140,20 @@ test('with interval a failed fsync loses nothing that was acknowledged: it is wr
   assert.deepEqual(await afterRestart(folder.path), ['one', 'two', 'three'])
 })
 
+test('so it is when the disk heals only before the journal is closed', async () => {
+  await using folder = await temporaryFolder()
+  const disk = new FaultyDisk()
+  const clock = new ManualClock()
+  const journal = await openJournal(folder.path, { disk, clock, fsync: 'interval', segmentBytes })
+  await append(journal, 'one', 'two')
+  disk.fails = (operation) => (operation === 'sync' || operation === 'create' ? 'EIO' : undefined)
+  await clock.advance(1_000)
+  await journal.release() // behind the failed sync
+  disk.fails = () => undefined
+  await journal[Symbol.asyncDispose]()
+  assert.deepEqual(await afterRestart(folder.path), ['one', 'two'])
+})
+
 test('a cursor that cannot be written is told and tried again', async () => {
   await using folder = await temporaryFolder()
   const disk = new FaultyDisk()

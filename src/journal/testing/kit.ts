@@ -64,6 +64,7 @@ export class FaultyDisk implements Disk {
   async open(path: string, how: 'create' | 'write' | 'read'): Promise<DiskFile> {
     if (how === 'create') this.#check('create', path)
     const file = await realDisk.open(path, how)
+    let synced = await file.size()
     return {
       ...file,
       write: async (bytes, position) => {
@@ -81,8 +82,16 @@ export class FaultyDisk implements Disk {
         await file.truncate(size)
       },
       sync: async () => {
-        this.#check('sync', path)
+        try {
+          this.#check('sync', path)
+        } catch (error) {
+          // the kernel drops the pages that it could not write
+          const lost = (await file.size()) - synced
+          if (lost > 0) await file.write(new Uint8Array(lost), synced)
+          throw error
+        }
         await file.sync()
+        synced = await file.size()
       },
     }
   }
