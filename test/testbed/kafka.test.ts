@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
+import { eventually } from '../support/eventually.ts'
 import { fileOf } from './component.ts'
 import { kafka as component, startKafka, type TestKafka } from './kafka.ts'
 
@@ -108,5 +109,6 @@ test('a broker that is stopped starts again on its ports; one whose port is take
   await assert.rejects(kafka.start(), /the program has ended.*Address already in use/s)
   await once(squatter.close(), 'close')
   await kafka.start()
-  assert.equal(await kafka.appended('small'), 0)
+  const isServed = async () => (await kafka.appended('small')) === 0
+  await eventually(isServed, { what: 'its topics are served again' })
 })

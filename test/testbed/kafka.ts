@@ -110,7 +110,9 @@ export class TestKafka implements AsyncDisposable {
         `${mechanism}=[name=${name},password=${password}]`,
       ]),
     )
-    const format = ['format', '--cluster-id', randomBytes(16).toString('base64url'), '--config', 'server.properties']
+    // one argument: an id may begin with a dash
+    const id = `--cluster-id=${randomBytes(16).toString('base64url')}`
+    const format = ['format', id, '--config', 'server.properties']
     const storage = [...java(lib), 'kafka.tools.StorageTool', ...format, ...scram]
     await run('java', storage, { cwd: workspace.folder })
     await broker.start()
