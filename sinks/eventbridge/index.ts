@@ -10,6 +10,7 @@ import {
   type OutboundEvent,
   type Sink,
 } from '../../src/delivery/sink.ts'
+import { InFlight } from '../../src/lib/in-flight.ts'
 import type { Infer } from '../../src/lib/json-schema.ts'
 import { parseBytes } from '../../src/lib/units.ts'
 import { Client } from './client.ts'
@@ -49,7 +50,7 @@ class EventBridge implements Sink {
   readonly #config: Config
   readonly #requestBytes: number
   readonly #client: Client
-  readonly #deliveries = new Set<Promise<unknown>>()
+  readonly #deliveries = new InFlight()
   #disposed = false
 
   constructor(config: Config) {
@@ -72,18 +73,12 @@ class EventBridge implements Sink {
   }
 
   async deliver(batch: readonly OutboundEvent[], { signal }: DeliverContext): Promise<readonly Failure[]> {
-    const delivery = this.#deliver(batch, signal)
-    this.#deliveries.add(delivery)
-    try {
-      return await delivery
-    } finally {
-      this.#deliveries.delete(delivery)
-    }
+    return await this.#deliveries.track(this.#deliver(batch, signal))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
-    await Promise.allSettled(this.#deliveries)
+    await this.#deliveries.settled()
     this.#client[Symbol.dispose]()
   }
 

@@ -11,6 +11,7 @@ import {
   type Sink,
   type SinkContext,
 } from '../../src/delivery/sink.ts'
+import { InFlight } from '../../src/lib/in-flight.ts'
 import type { Infer } from '../../src/lib/json-schema.ts'
 import { Connections } from './connections.ts'
 import type { Driver } from './driver.ts'
@@ -74,7 +75,7 @@ class KafkaSink implements Sink {
   readonly #turns = new Turns()
   /** Of topics that take less at a time than most. Grows with the number of topics only. */
   readonly #maxBytes = new Map<string, number>()
-  readonly #deliveries = new Set<Promise<unknown>>()
+  readonly #deliveries = new InFlight()
   #disposed = false
 
   constructor(config: Config, context: SinkContext) {
@@ -96,18 +97,12 @@ class KafkaSink implements Sink {
   }
 
   async deliver(batch: readonly OutboundEvent[], { signal }: DeliverContext): Promise<readonly Failure[]> {
-    const delivery = this.#deliver(batch, signal)
-    this.#deliveries.add(delivery)
-    try {
-      return await delivery
-    } finally {
-      this.#deliveries.delete(delivery)
-    }
+    return await this.#deliveries.track(this.#deliver(batch, signal))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
-    await Promise.allSettled(this.#deliveries)
+    await this.#deliveries.settled()
     await this.#connections[Symbol.asyncDispose]()
   }
 

@@ -14,6 +14,7 @@ import {
   structuredSize,
 } from '../../src/delivery/sink.ts'
 import { abortable } from '../../src/lib/abort.ts'
+import { InFlight } from '../../src/lib/in-flight.ts'
 import type { Infer } from '../../src/lib/json-schema.ts'
 import { pretty } from './pretty.ts'
 
@@ -58,7 +59,7 @@ class Stdout implements Sink {
   readonly #line: (event: OutboundEvent) => string
   /** The write that the operating system has not taken yet; never rejects. */
   #writing: Promise<void> | undefined
-  readonly #deliveries = new Set<Promise<void>>()
+  readonly #deliveries = new InFlight()
   #disposed = false
 
   constructor({ format, color }: Config, { stdout, clock }: SinkContext) {
@@ -74,19 +75,13 @@ class Stdout implements Sink {
 
   async deliver(batch: readonly OutboundEvent[], { signal }: DeliverContext): Promise<readonly Failure[]> {
     if (batch.length === 0) return []
-    const delivery = this.#deliver(batch, signal)
-    this.#deliveries.add(delivery)
-    try {
-      await delivery
-      return []
-    } finally {
-      this.#deliveries.delete(delivery)
-    }
+    await this.#deliveries.track(this.#deliver(batch, signal))
+    return []
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
-    await Promise.allSettled(this.#deliveries)
+    await this.#deliveries.settled()
     // a write that was given up may still fail, later
     void (this.#writing ?? Promise.resolve()).then(() => this.#stream.off('error', toldByWrite))
   }

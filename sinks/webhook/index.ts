@@ -15,6 +15,7 @@ import {
   structuredContentType,
   structuredSize,
 } from '../../src/delivery/sink.ts'
+import { InFlight } from '../../src/lib/in-flight.ts'
 import type { Infer } from '../../src/lib/json-schema.ts'
 import { Authorization } from './auth.ts'
 import { Client } from './client.ts'
@@ -57,7 +58,7 @@ class Webhook implements Sink {
   readonly #headers: ConfiguredHeaders
   readonly #auth: Authorization | undefined
   readonly #client: Client
-  readonly #deliveries = new Set<Promise<unknown>>()
+  readonly #deliveries = new InFlight()
   #disposed = false
 
   constructor(config: Config, context: SinkContext) {
@@ -81,18 +82,12 @@ class Webhook implements Sink {
   }
 
   async deliver(batch: readonly OutboundEvent[], { signal }: DeliverContext): Promise<readonly Failure[]> {
-    const delivery = this.#deliver(batch, signal)
-    this.#deliveries.add(delivery)
-    try {
-      return await delivery
-    } finally {
-      this.#deliveries.delete(delivery)
-    }
+    return await this.#deliveries.track(this.#deliver(batch, signal))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
-    await Promise.allSettled(this.#deliveries)
+    await this.#deliveries.settled()
     await this.#client[Symbol.asyncDispose]()
   }
 

@@ -14,7 +14,7 @@ export const sinkOptionsSchema = {
     required: {
       type: 'boolean',
       default: true,
-      description: 'Whether a position is checkpointed only after this sink has everything before it.',
+      description: 'Whether the bridge is ready only once this sink has been reached, and has not refused everything since.',
     },
     order: {
       enum: ['key', 'none'],
