@@ -14,7 +14,8 @@ export const sinkOptionsSchema = {
     required: {
       type: 'boolean',
       default: true,
-      description: 'Whether the bridge is ready only once this sink has been reached, and has not refused everything since.',
+      description:
+        'Whether the bridge is ready only once this sink has been reached, and has not refused everything since.',
     },
     order: {
       enum: ['key', 'none'],
