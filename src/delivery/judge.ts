@@ -79,8 +79,8 @@ export class Judge {
   #deliveries = 0
   /** Failures that may be about one event, since the last delivery. */
   #row = { failures: 0, since: 0 }
-  #suspects = false
-  #blamesMany = false
+  /** Events have failed each for its own sake: of so few keys, or so many, that it may be the sink. */
+  #doubt: 'none' | 'few keys' | 'many keys' = 'none'
 
   constructor(options: JudgeOptions) {
     this.#options = options
@@ -88,12 +88,12 @@ export class Judge {
 
   /** The sink was paused because of few keys: it may be out of order, or they are at fault. */
   get suspects(): boolean {
-    return this.#suspects
+    return this.#doubt === 'few keys'
   }
 
   /** The sink was paused because events failed, few or many, each for its own sake: it has not said that it is down. */
   get isUnsure(): boolean {
-    return this.#suspects || this.#blamesMany
+    return this.#doubt !== 'none'
   }
 
   /** The event was sent and is `isPoison`, and nothing speaks against the sink since: that is not to blame. */
@@ -168,8 +168,7 @@ export class Judge {
     const keys = this.#failedKeys
     if (keys.size < SUSPICIOUS_KEYS && !this.isPoison(entry)) keys.add(entry.event.key)
     if (keys.size < SUSPICIOUS_KEYS) return undefined
-    this.#suspects = false
-    this.#blamesMany = true
+    this.#doubt = 'many keys'
     return outOfOrder(`events of ${keys.size} different keys failed in a row`, error)
   }
 
@@ -180,15 +179,13 @@ export class Judge {
   }
 
   #suspect(error: DeliveryError): DeliveryError {
-    this.#blamesMany = false
-    this.#suspects = error.retryAfterMs === undefined // else what the sink asked for is waited in full
+    this.#doubt = error.retryAfterMs === undefined ? 'few keys' : 'none' // what the sink asked for is waited in full
     return outOfOrder('nothing was delivered since the first of several attempts failed', error)
   }
 
   /** No doubt about the sink any more: it takes events, or has said that it does not. */
   #trust(): void {
-    this.#suspects = false
-    this.#blamesMany = false
+    this.#doubt = 'none'
   }
 
   #backOff(entry: Entry, error: DeliveryError, { durationMs }: FailedAttempt): Verdict {
@@ -203,7 +200,7 @@ export class Judge {
 
   /** No answer to a probe says nothing about the event: the sink is still out of order. */
   #classOf({ code }: DeliveryError, { isProbe }: FailedAttempt): 'event' | 'permanent' | 'sink' {
-    return isProbe && code === 'timeout' && !this.#suspects ? 'sink' : deliveryErrors[code].class
+    return isProbe && code === 'timeout' && !this.suspects ? 'sink' : deliveryErrors[code].class
   }
 }
 
