@@ -64,6 +64,26 @@ test('dead letters survive a restart as they were, but for the closures of their
   assert.deepEqual([await store.get('1'), await store.get('nonsense')], [undefined, undefined])
 })
 
+test('what reads while the folder is being opened waits for that, and is told if it fails', async () => {
+  await using folder = await temporaryFolder()
+  {
+    await using first = open(folder.path).store
+    await first.add(letter('1'))
+  }
+  {
+    await using store = open(folder.path).store
+    assert.deepEqual(await eventIds(store), ['1'])
+  }
+  {
+    await using store = open(folder.path).store
+    assert.equal((await store.ids()).length, 1)
+  }
+  const file = join(folder.path, 'no-folder')
+  await writeFile(file, '')
+  await using store = open(file).store
+  await assert.rejects(store.ids(), /the dead letters cannot be read: .*no-folder/)
+})
+
 test('what was removed does not come back, and its place on the disk is given free', async () => {
   await using folder = await temporaryFolder()
   {

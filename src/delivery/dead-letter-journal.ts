@@ -56,12 +56,17 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
   readonly #places = new Map<number, Place>()
   readonly #stop = new AbortController()
   readonly #opening: Promise<Journal>
+  /** It is open, or there is a problem. */
+  readonly #tried = Promise.withResolvers<void>()
   #journal: Journal | undefined
   #bytes = 0
   #dropped = 0
   #problem: string | undefined
 
-  /** Begins to open the folder, and goes on trying: until it is open, `add` waits. */
+  /**
+   * Begins to open the folder, and goes on trying. Until it is open, `add` and `remove` wait; what reads waits for the first
+   * try, and rejects with the problem if that has failed.
+   */
   constructor(options: DeadLetterJournalOptions) {
     this.#options = options
     this.#segmentBytes = Math.ceil(options.bytes / SEGMENTS)
@@ -82,7 +87,7 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
 
   async page({ sink, after = '-1', limit }: DeadLetterQuery): Promise<readonly KeptDeadLetter[]> {
     const offsets: number[] = []
-    for (const [offset, place] of this.#known()) {
+    for (const [offset, place] of await this.#known()) {
       if (offsets.length === limit) break
       if (offset > Number(after) && (sink ?? place.sink) === place.sink) offsets.push(offset)
     }
@@ -95,12 +100,14 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
   }
 
   async ids(sink?: string): Promise<readonly string[]> {
-    return [...this.#known()].flatMap(([offset, place]) => ((sink ?? place.sink) === place.sink ? [`${offset}`] : []))
+    return [...(await this.#known())].flatMap(([offset, place]) =>
+      (sink ?? place.sink) === place.sink ? [`${offset}`] : [],
+    )
   }
 
   async get(id: string): Promise<KeptDeadLetter | undefined> {
     const offset = /^\d{1,16}$/.test(id) ? Number(id) : Number.NaN
-    if (!this.#known().has(offset)) return undefined
+    if (!(await this.#known()).has(offset)) return undefined
     const record = await this.#read(offset)
     return record?.type === 'letter' ? { ...record.letter, id } : undefined
   }
@@ -232,7 +239,8 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
   }
 
   /** The places, once they are known. */
-  #known(): ReadonlyMap<number, Place> {
+  async #known(): Promise<ReadonlyMap<number, Place>> {
+    if (!this.#journal) await abortable(this.#tried.promise, this.#stop.signal)
     if (!this.#journal) throw new Error(`the dead letters cannot be read: ${this.stats().problem}`)
     return this.#places
   }
@@ -250,11 +258,13 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
         const result = await work()
         if (this.#problem !== undefined) observer.healed()
         this.#problem = undefined
+        this.#tried.resolve()
         return result
       } catch (error) {
         if (error instanceof JournalError && error.code === 'closed') throw error
         this.#problem = messageOf(error)
         observer.failed(this.#problem)
+        this.#tried.resolve()
         await sleep(RETRY_MS, clock, this.#stop.signal)
       }
     }

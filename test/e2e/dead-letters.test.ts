@@ -64,6 +64,14 @@ async function deadLetters(bridge: BridgeProcess, count: number): Promise<void> 
   await eventually(async () => (await bridge.metric(series)) === count, { what: `${count} dead letters are kept` })
 }
 
+/** One after the other: in this order they are among the dead letters. */
+async function createInVain(server: TestApiServer, bridge: BridgeProcess, ...names: readonly string[]): Promise<void> {
+  for (const [index, name] of names.entries()) {
+    await createConfigMaps(server, name)
+    await deadLetters(bridge, index + 1)
+  }
+}
+
 const subjects = (receiver: FaultyReceiver) => receiver.events.map(({ subject }) => String(subject)).sort()
 const refuse = { type: 'refuse', status: 400 } as const
 const take = { type: 'take' } as const
@@ -74,8 +82,7 @@ test('P1 F46 what a receiver refuses is listed, shown, and delivered exactly onc
   await using receiver = await FaultyReceiver.start()
   receiver.answer = () => refuse
   await using bridge = await start(server, [webhook('receiver', receiver.url)])
-  await createConfigMaps(server, 'a', 'b', 'c')
-  await deadLetters(bridge, 3)
+  await createInVain(server, bridge, 'a', 'b', 'c')
 
   const { out, err } = await dlq(bridge, 'list')
   assert.match(
@@ -112,8 +119,7 @@ test('P1 F32 dead letters on disk outlive a kill -9, and are then delivered exac
   receiver.answer = () => refuse
   {
     await using killed = await start(server, sinks, more)
-    await createConfigMaps(server, 'a', 'b', 'c')
-    await deadLetters(killed, 3)
+    await createInVain(server, killed, 'a', 'b', 'c')
     await killed.end('SIGKILL')
   }
   receiver.answer = () => take
@@ -143,8 +149,7 @@ test('F40 a damaged store is named when the bridge starts, which delivers and ke
   receiver.answer = () => refuse
   {
     await using bridge = await start(server, sinks, { deadLetters: { path } })
-    await createConfigMaps(server, 'a', 'b', 'c')
-    await deadLetters(bridge, 3)
+    await createInVain(server, bridge, 'a', 'b', 'c')
     assert.equal(await bridge.end('SIGTERM'), 0)
   }
   const [name = ''] = (await readdir(path)).filter((one) => one.endsWith('.log'))
