@@ -105,6 +105,24 @@ test('F40 a length of four gigabytes is damage, not memory', async () => {
   )
 })
 
+test('F40 a length that has changed in the last segment is damage, not an end that was torn: what stood behind it is named', async () => {
+  await using folder = await temporaryFolder()
+  {
+    await using journal = await openJournal(folder.path)
+    for (const text of ['alpha', 'beta!', 'gamma']) await append(journal, text)
+  }
+  const [only = ''] = await segments(folder.path)
+  const file = join(folder.path, only)
+  const bytes = await readFile(file)
+  bytes.writeUInt32LE(5 + 2 ** 20, frameBytes)
+  await writeFile(file, bytes)
+  await using journal = await openJournal(folder.path)
+  assert.deepEqual(
+    journal.damage.map((one) => [one.type, one.type === 'corrupt' && [one.offset, one.to]]),
+    [['corrupt', [frameBytes, 3 * frameBytes]]],
+  )
+})
+
 test('what is set aside is kept as it was; of older damage nothing is', async () => {
   await using folder = await temporaryFolder()
   await smallLog(folder.path)

@@ -1,7 +1,7 @@
 /** What is done to the last segment before a journal is used: only there can a crash have left half of something. */
 import type { Damage } from './damage.ts'
 import type { DiskFile } from './disk.ts'
-import { decodeHeader, HEADER_BYTES, HOLE } from './frame.ts'
+import { decodeHeader, HEADER_BYTES, HOLE, isIntact } from './frame.ts'
 import { readFrames } from './segment.ts'
 import type { Segments } from './segments.ts'
 
@@ -39,19 +39,33 @@ export async function repair(segments: Segments, maxPayloadBytes: number): Promi
 
 /**
  * Whether an append that did not come to its end can have left this: a frame that is longer than what is there, or
- * zeros, which is what a file system leaves where a file grew and its content was not written.
+ * zeros, which is what a file system leaves where a file grew and its content was not written. Not if a whole frame
+ * stands behind it: then its length is what has changed.
  */
 async function isTorn(file: DiskFile, position: number, maxPayloadBytes: number): Promise<boolean> {
   const left = (await file.size()) - position
   const head = new Uint8Array(HEADER_BYTES)
   const header = decodeHeader(head.subarray(0, await file.read(head, position)), maxPayloadBytes)
-  if (left < HEADER_BYTES || (header && header.length > left - HEADER_BYTES)) return true
-  const chunk = new Uint8Array(CHUNK_BYTES)
-  for (let at = position; ; at += chunk.length) {
+  if (left < HEADER_BYTES) return true
+  const chunk = new Uint8Array(CHUNK_BYTES + HEADER_BYTES + SOUGHT_BYTES)
+  const isLonger = header !== undefined && header.length > left - HEADER_BYTES
+  for (let at = position; ; at += CHUNK_BYTES) {
     const bytes = chunk.subarray(0, await file.read(chunk, at))
-    if (bytes.some((byte) => byte !== 0)) return false
+    const isZero = bytes.every((byte) => byte === 0)
+    if (!isZero && (!isLonger || holdsFrame(bytes))) return false
     if (bytes.length < chunk.length) return true
   }
 }
 
+/** Whether a whole frame begins in the first `CHUNK_BYTES`. Long ones are not looked for: that is quadratic. */
+function holdsFrame(bytes: Uint8Array): boolean {
+  for (let at = 0; at < Math.min(bytes.length - HEADER_BYTES, CHUNK_BYTES); at++) {
+    const header = decodeHeader(bytes.subarray(at, at + HEADER_BYTES), SOUGHT_BYTES)
+    const payload = at + HEADER_BYTES
+    if (header && isIntact(bytes.subarray(payload, payload + header.length), header)) return true
+  }
+  return false
+}
+
 const CHUNK_BYTES = 2 ** 16
+const SOUGHT_BYTES = 2 ** 16
