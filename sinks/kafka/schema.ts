@@ -1,19 +1,8 @@
 /** The keys of a Kafka sink. */
+import { fileReference, secretReference } from '../../src/delivery/sink.ts'
 import { topicAttributes } from './topic.ts'
 
-const inFile = {
-  type: 'object',
-  required: ['file'],
-  properties: { file: { type: 'string', minLength: 1, description: 'Path of a file.' } },
-} as const
-
-const inEnvironment = {
-  type: 'object',
-  required: ['env'],
-  properties: { env: { type: 'string', minLength: 1, description: 'Name of an environment variable.' } },
-} as const
-
-const pem = { oneOf: [inFile] } as const
+const pem = { oneOf: [fileReference] } as const
 
 export const schema = {
   type: 'object',
@@ -92,7 +81,7 @@ export const schema = {
         },
         username: { type: 'string', minLength: 1, description: 'User name.' },
         password: {
-          oneOf: [inEnvironment, inFile],
+          ...secretReference,
           description: 'Password; a file is read again when it is refused.',
         },
       },

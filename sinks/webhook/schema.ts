@@ -1,32 +1,8 @@
 /** The keys of a webhook. */
+import { fileReference, secretReference } from '../../src/delivery/sink.ts'
 import { deniedByDefault } from './network.ts'
 
-const secretReference = {
-  oneOf: [
-    {
-      type: 'object',
-      required: ['env'],
-      properties: { env: { type: 'string', minLength: 1, description: 'Name of an environment variable.' } },
-    },
-    {
-      type: 'object',
-      required: ['file'],
-      properties: {
-        file: { type: 'string', minLength: 1, description: 'Path of a file; read again when it changes.' },
-      },
-    },
-  ],
-} as const
-
-const pem = {
-  oneOf: [
-    {
-      type: 'object',
-      required: ['file'],
-      properties: { file: { type: 'string', minLength: 1, description: 'Path of a file.' } },
-    },
-  ],
-} as const
+const pem = { oneOf: [fileReference] } as const
 
 export const schema = {
   type: 'object',

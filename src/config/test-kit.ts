@@ -2,16 +2,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { defineSink } from '../delivery/sink.ts'
+import { defineSink, secretReference } from '../delivery/sink.ts'
 import { type LoadOptions, loadConfig, type SinkTypes } from './load.ts'
 import { ConfigError } from './problem.ts'
-
-const credential = {
-  oneOf: [
-    { type: 'object', required: ['env'], properties: { env: { type: 'string', minLength: 1 } } },
-    { type: 'object', required: ['file'], properties: { file: { type: 'string', minLength: 1 } } },
-  ],
-} as const
 
 const schema = {
   type: 'object',
@@ -30,12 +23,12 @@ const schema = {
     headers: {
       type: 'object',
       default: {},
-      additionalProperties: { oneOf: [{ type: 'string' }, ...credential.oneOf] },
+      additionalProperties: { oneOf: [{ type: 'string' }, ...secretReference.oneOf] },
     },
-    token: credential,
+    token: secretReference,
     auth: {
       oneOf: [
-        { type: 'object', required: ['bearer'], properties: { bearer: credential } },
+        { type: 'object', required: ['bearer'], properties: { bearer: secretReference } },
         {
           type: 'object',
           required: ['basic'],
@@ -43,7 +36,7 @@ const schema = {
             basic: {
               type: 'object',
               required: ['username', 'password'],
-              properties: { username: { type: 'string' }, password: credential },
+              properties: { username: { type: 'string' }, password: secretReference },
             },
           },
         },

@@ -1,9 +1,14 @@
 /**
- * THE CONTRACT between the delivery engine and a sink. Of the project a sink imports this file and src/lib, nothing else.
+ * THE CONTRACT between the delivery engine and a sink. Of the project a sink imports this file and src/lib, nothing else;
+ * one of somebody else's imports it as `deltawire/sink`, see docs/write-a-sink.md.
  * One worker per sink batches, orders, retries and dead-letters; a sink makes one attempt and says what happened.
  */
 import type { Logger } from 'pino'
+import type { OutboundEvent } from '../events/outbound.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Infer, JsonSchema } from '../lib/json-schema.ts'
+import type { DeliveryError } from './errors.ts'
+import type { SecretReference } from './secret-reference.ts'
 
 export {
   type CloudEventAttributes,
@@ -18,12 +23,12 @@ export {
   structuredSize,
 } from '../events/encode.ts'
 export type { OutboundEvent } from '../events/outbound.ts'
+export { abortable } from '../lib/abort.ts'
 export type { Clock } from '../lib/clock.ts'
+export { InFlight } from '../lib/in-flight.ts'
+export type { Infer, JsonSchema } from '../lib/json-schema.ts'
 export { DeliveryError, type DeliveryErrorCode, deliveryErrors } from './errors.ts'
-
-import type { OutboundEvent } from '../events/outbound.ts'
-import type { Infer, JsonSchema } from '../lib/json-schema.ts'
-import type { DeliveryError } from './errors.ts'
+export { environmentReference, fileReference, type SecretReference, secretReference } from './secret-reference.ts'
 
 /** Why the event at `index` of a batch was not delivered. */
 export interface Failure {
@@ -76,9 +81,6 @@ export interface SinkContext {
   /** Resolves a credential reference to its present value; a file is read again at each call. Rejects naming the reference. */
   secret(reference: SecretReference): Promise<string>
 }
-
-/** Where a credential is: never a literal. */
-export type SecretReference = { readonly env: string } | { readonly file: string }
 
 /** A sink type: a value in a folder of its own, imported when a configuration names it. */
 export interface SinkDefinition<S extends JsonSchema> {
