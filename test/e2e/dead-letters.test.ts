@@ -77,7 +77,7 @@ const refuse = { type: 'refuse', status: 400 } as const
 const take = { type: 'take' } as const
 const three = ['default/a', 'default/b', 'default/c']
 
-test('P1 F46 what a receiver refuses is listed, shown, and delivered exactly once when it takes it after all', async () => {
+test('F46 P1 what a receiver refuses is listed, shown, and delivered exactly once when it takes it after all', async () => {
   await using server = await startApiServer()
   await using receiver = await FaultyReceiver.start()
   receiver.answer = () => refuse

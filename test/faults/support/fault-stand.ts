@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { type BridgeProcess, startBridge } from '../../e2e/support/bridge-process.ts'
+import { type Comparison, compare } from '../../e2e/support/oracle.ts'
+import { operate, prefixes, resources } from '../../e2e/support/random-operations.ts'
+import { startCluster } from '../../e2e/support/stand.ts'
+import { eventually } from '../../support/eventually.ts'
+import type { TestApiServer } from '../../testbed/api-server.ts'
+import type { ReceivedEvent } from '../../testbed/receiver.ts'
+import type { Recorder } from '../../testbed/recorder.ts'
+
+const namespaces = ['shop']
+
+/** Soon tried again, so that a fault that is over is soon seen to be over. */
+export const retry = { initial: '50ms', max: '500ms' } as const
+
+export interface FaultStandOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Further members of the configuration. */
+  readonly config?: object
+  /** Printed and set by a test. */
+  readonly seed: number
+}
+
+type Events = () => readonly ReceivedEvent[] | Promise<readonly ReceivedEvent[]>
+
+/**
+ * A real API server, the bridge as a process of its own, and the sinks that a test gives it; etcd's own history says what
+ * should have arrived.
+ */
+export class FaultStand implements AsyncDisposable {
+  readonly server: TestApiServer
+  readonly bridge: BridgeProcess
+  readonly #recorder: Recorder
+  #seed: number
+
+  private constructor(server: TestApiServer, bridge: BridgeProcess, recorder: Recorder, seed: number) {
+    this.server = server
+    this.bridge = bridge
+    this.#recorder = recorder
+    this.#seed = seed * 1000
+  }
+
+  /** Resolves when the bridge is ready. */
+  static async start(sinks: readonly object[], { env, config, seed }: FaultStandOptions): Promise<FaultStand> {
+    await using made = new AsyncDisposableStack()
+    const server = made.use(await startCluster(namespaces))
+    const bridge = made.use(
+      await startBridge({
+        kubeconfig: await server.kubeconfig(),
+        ...(env && { env }),
+        config: { sources: [{ name: 'all', resources, namespaces }], sinks, ...config },
+      }),
+    )
+    await bridge.ready()
+    const recorder = await server.record()
+    made.move()
+    return new FaultStand(server, bridge, recorder, seed)
+  }
+
+  /** So many random creates, updates and deletes. */
+  async write(count: number): Promise<void> {
+    await operate(this.server.admin, { count, seed: this.#seed++, namespaces })
+  }
+
+  /**
+   * Resolves when all that was written is there, as itself or as what a later event of the object stands for. Rejects with
+   * what is missing, out of order or different.
+   */
+  async arrived(events: Events): Promise<Comparison> {
+    const history = await this.#recorder.until(await this.server.revision(), ...prefixes)
+    const what = 'all has arrived'
+    const judge = async () => compare(history, await events())
+    await eventually(async () => (await judge()).problems.length === 0, { what, withinMs: 60_000 }).catch(
+      () => undefined, // the comparison below says what is missing
+    )
+    const result = await judge()
+    assert.deepEqual(result.problems, [])
+    return result
+  }
+
+  /** All that was written since the bridge was ready. */
+  async history() {
+    return await this.#recorder.until(await this.server.revision(), ...prefixes)
+  }
+
+  /** The states that the log has told of a sink, one line each. */
+  async told(sink: string): Promise<readonly unknown[]> {
+    return (await this.bridge.log()).filter(({ key }) => key === `sink ${sink}`).map(({ state }) => state)
+  }
+
+  /** The log says that the sink is in this state: its last line. */
+  async untilTold(sink: string, state: string): Promise<void> {
+    await eventually(async () => (await this.told(sink)).at(-1) === state, {
+      what: `sink ${sink} is told to be ${state}`,
+    })
+  }
+
+  /** How often the log has told that events of the sink are tried again, by code. */
+  async retriesTold(sink: string): Promise<readonly unknown[]> {
+    const lines = (await this.bridge.log()).filter(({ key }) => String(key).startsWith(`retries of sink ${sink}:`))
+    return lines.map(({ code }) => code)
+  }
+
+  /** What `/readyz` says of the sink. */
+  async readiness(sink: string): Promise<string> {
+    const { body } = await this.bridge.get('/readyz')
+    return body.split('\n').find((line) => line.includes(`sink ${sink}`)) ?? ''
+  }
+
+  /** Of a metric of this sink. */
+  async metric(name: string, sink: string, labels = ''): Promise<number> {
+    return await this.bridge.metric(`deltawire_${name}{sink="${sink}"${labels}}`)
+  }
+
+  /** Nothing was given up, the sink is in order and owes nothing, and the bridge drains and ends. */
+  async endsInOrder(...sinks: readonly string[]): Promise<void> {
+    for (const sink of sinks) {
+      await eventually(async () => (await this.metric('sink_queue_events', sink)) === 0, { what: `${sink} has all` })
+      assert.equal(await this.metric('sink_circuit_state', sink), 0)
+      assert.match(await this.readiness(sink), /connected$/)
+    }
+    const { body } = await this.bridge.get('/metrics')
+    assert.deepEqual(
+      body.split('\n').filter((line) => line.startsWith('deltawire_dead_letters_total{')),
+      [],
+    )
+    assert.equal(await this.bridge.end('SIGTERM'), 0)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.bridge[Symbol.asyncDispose]()
+    await this.server[Symbol.asyncDispose]()
+  }
+}
+
+/** A seed, told by the test. */
+export function newSeed(t: { diagnostic(message: string): void }): number {
+  const seed = Math.floor(Math.random() * 1e6)
+  t.diagnostic(`seed ${seed}`)
+  return seed
+}
