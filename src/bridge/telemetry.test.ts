@@ -55,7 +55,7 @@ test('P8 dead letters: one line per code, with what finds the first event, and n
 test('retries: one line per code when they start, not one per event', () => {
   const { lines, observer } = observe()
   for (const code of ['failed', 'timeout', 'failed', 'timeout'] as const) {
-    observer.retry(new DeliveryError(code, `it was ${code}`))
+    observer.retry(new DeliveryError(code, `it was ${code}`), 'lane')
   }
   assert.deepEqual(
     lines.map(({ level, sink, code, reason, message }) => ({ level, sink, code, reason, message })),
@@ -72,6 +72,8 @@ test('retries: one line per code when they start, not one per event', () => {
 test('retries because the whole sink is unavailable have one line: that of the sink', () => {
   const { lines, observer } = observe()
   observer.state({ type: 'paused', code: 'unavailable', reason: 'ECONNREFUSED' })
-  for (const code of ['unavailable', 'throttled'] as const) observer.retry(new DeliveryError(code, 'ECONNREFUSED'))
+  for (const code of ['unavailable', 'throttled'] as const) {
+    observer.retry(new DeliveryError(code, 'ECONNREFUSED'), 'all')
+  }
   assert.equal(lines.length, 1)
 })

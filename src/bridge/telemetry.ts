@@ -1,7 +1,6 @@
 /** What the parts of the bridge tell about themselves, as metrics and as one log line per change of state. */
 import type { Logger } from 'pino'
 import type { DeadLetter } from '../delivery/dead-letters.ts'
-import { deliveryErrors } from '../delivery/errors.ts'
 import type { DeliveryObserver, SinkState } from '../delivery/observer.ts'
 import type { InformerFault, InformerOptions } from '../informer/index.ts'
 import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object.ts'
@@ -105,9 +104,9 @@ export function deliveryObserver(sink: string, { metrics, states }: Telemetry): 
   return {
     attempt: ({ durationMs }) => counts.attempt({ durationMs }),
     sent: (result) => counts.sent(result),
-    retry: ({ code, message: reason }) => {
+    retry: ({ code, message: reason }, waits) => {
       counts.retry(code)
-      if (deliveryErrors[code].class === 'sink') return // `state` tells
+      if (waits === 'all') return // `state` tells
       const key = `retries of sink ${sink}: ${code}`
       const fields = { sink, code, reason }
       states.tell({ key, state: 'tried again', level: 'warn', message: 'events are tried again', fields })

@@ -52,6 +52,8 @@ export class Entry {
   deliveriesBefore: number | undefined
   /** How often the sink threw something unknown when it was alone in its batch. */
   throws = 0
+  /** How often the sink took others of its batch and asked for patience with it. */
+  throttles = 0
   /** How often its failure was the first sign that the sink is out of order. */
   outages = 0
   /** The last failure. */

@@ -4,6 +4,11 @@
  * - `permanent`: this event goes to the dead letters at once;
  * - `sink`: the whole sink is out of order; all of it waits, and no event spends its budget.
  * Failures of the first two classes count as one of the sink when events of many keys fail in a row (judge.ts).
+ *
+ * `partial` decides instead of `sink` when others of the same batch were delivered, which shows that the sink is in order:
+ * - `event`: as the class `event`. It may be about what this event needs: its topic, its partition, a right;
+ * - `rate`: the sink takes less than it is sent. The event waits a little, fewer batches are in flight (ramp.ts), and no
+ *   event ever spends its budget for it, be it of a part of a batch or of a whole one.
  */
 export const deliveryErrors = {
   failed: { class: 'event' },
@@ -13,13 +18,22 @@ export const deliveryErrors = {
   malformed: { class: 'permanent' },
   unsupported: { class: 'permanent' },
   'too-large': { class: 'permanent' },
-  unavailable: { class: 'sink' },
-  unauthorized: { class: 'sink' },
-  throttled: { class: 'sink' },
-  gone: { class: 'sink' },
-} as const satisfies Record<string, { readonly class: 'event' | 'permanent' | 'sink' }>
+  unavailable: { class: 'sink', partial: 'event' },
+  unauthorized: { class: 'sink', partial: 'event' },
+  throttled: { class: 'sink', partial: 'rate' },
+  gone: { class: 'sink', partial: 'event' },
+} as const satisfies Record<
+  string,
+  { readonly class: 'event' | 'permanent' } | { readonly class: 'sink'; readonly partial: 'event' | 'rate' }
+>
 
 export type DeliveryErrorCode = keyof typeof deliveryErrors
+
+/** Whether the sink is in order and asks to be sent less. */
+export function isThrottle(code: DeliveryErrorCode): boolean {
+  const row = deliveryErrors[code]
+  return row.class === 'sink' && row.partial === 'rate'
+}
 
 /** A failed delivery. `message` holds at most 1 KiB and never a payload, a header or the query of a URL. */
 export class DeliveryError extends Error {

@@ -5,12 +5,14 @@
  *                                 ^              |
  *                                 +--------------+  the probe failed: a longer pause
  *
- * `probing`: one event is under way, or will be as soon as there is one.
+ * `probing`: one event is under way, or will be as soon as there is one. From when it was paused, or could not be
+ * connected to at once, `open` means that a few batches are in flight at first, and more with each that delivers (ramp.ts).
  */
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { DeliveryError } from './errors.ts'
+import { type DeliveryError, isThrottle } from './errors.ts'
 import type { SinkState } from './observer.ts'
+import { type Lesson, type Place, Ramp } from './ramp.ts'
 import { pauseDelay, type RetryOptions } from './retry.ts'
 
 type State =
@@ -30,6 +32,10 @@ export interface HealthOptions {
   readonly clock: Clock
   readonly random: Random
   readonly retry: RetryOptions
+  /** Batches in flight while the sink is in order. */
+  readonly concurrency: number
+  /** It is paused to find out whether it or the events are at fault: then it was not seen to be out of order. */
+  readonly isSuspicion: () => boolean
   readonly onChange: (state: SinkState) => void
   /** Runs what a timer calls, and reports what it throws. */
   readonly guard: (work: () => void) => void
@@ -37,10 +43,12 @@ export interface HealthOptions {
 
 export class Health {
   readonly #options: HealthOptions
+  readonly #ramp: Ramp
   #state: State = { type: 'connecting' }
 
   constructor(options: HealthOptions) {
     this.#options = options
+    this.#ramp = new Ramp(options.concurrency)
   }
 
   get state(): State['type'] {
@@ -50,6 +58,36 @@ export class Health {
   /** Since when it is open, on the clock; undefined while it is not. */
   get openSince(): number | undefined {
     return this.#state.type === 'open' ? this.#state.since : undefined
+  }
+
+  /** So many batches may be in flight. */
+  get permitted(): number {
+    if (this.#state.type === 'open') return this.#ramp.permitted
+    return this.#state.type === 'probing' ? 1 : 0
+  }
+
+  /** Whether one more batch may begin, if it is in order. */
+  get hasPlace(): boolean {
+    return this.#state.type !== 'open' || this.#ramp.hasPlace
+  }
+
+  /** An attempt begins; it ends with `giveBack`. */
+  take(): Place {
+    return this.#ramp.take()
+  }
+
+  giveBack(place: Place): void {
+    this.#ramp.giveBack(place)
+  }
+
+  /** What an answer says about how many batches the sink takes. */
+  learn(lesson: Lesson, place: Place): void {
+    if (this.#state.type === 'open') this.#ramp.learn(lesson, place)
+  }
+
+  /** It could not be reached, and is tried again. */
+  unreached(): void {
+    this.#ramp.restart('out of order')
   }
 
   /** Connected, or a probe came through. */
@@ -63,11 +101,14 @@ export class Health {
    * what was in flight when the first failure came is no news.
    */
   pause(error: DeliveryError): void {
-    const { clock, random, retry } = this.#options
+    const { clock, random, retry, isSuspicion } = this.#options
     const state = this.#state
     const now = clock.monotonic()
     if (state.type === 'open' || state.type === 'probing') {
       const failures = state.type === 'open' ? 1 : state.failures + 1
+      if (state.type === 'open' && !isSuspicion()) {
+        this.#ramp.restart(isThrottle(error.code) ? 'throttled' : 'out of order')
+      }
       this.#pauseUntil(now + pauseDelay(error, failures, retry, random), failures, error)
     } else if (state.type === 'paused' && error.retryAfterMs !== undefined) {
       const until = now + pauseDelay(error, 1, retry, random)

@@ -15,14 +15,16 @@
  * definition. As long as fewer than ten keys have failed, the sink is only suspected: an event that was never sent is
  * tried at once. And however many failed, an `end` waits no longer than ever: its `aborted` form, and the next events of the
  * stream, get their chance to prove it. What they prove is remembered by key, because the next snapshot has the same keys.
+ * A batch of which others were delivered proves the sink in order, whatever it says of the rest: a right that is missing, or
+ * a partition without a leader, is about that event, and a quota that is used up about how much is sent.
  * Only a `begin` or `gap` that is refused for ever holds its stream for ever, unless another stream gets through: what
  * follows is worth nothing without it, and readiness tells.
  */
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Entry } from './entry.ts'
-import { DeliveryError, type DeliveryErrorCode, deliveryErrors } from './errors.ts'
-import { eventDelay, type RetryOptions } from './retry.ts'
+import { DeliveryError, type DeliveryErrorCode, deliveryErrors, isThrottle } from './errors.ts'
+import { eventDelay, pauseDelay, type RetryOptions } from './retry.ts'
 import type { OutboundEvent } from './sink.ts'
 
 /** Failures of so many keys in a row are the sink's, not the events'. */
@@ -120,12 +122,16 @@ export class Judge {
     if (kind === 'sink') {
       this.#trust()
       // an event that keeps taking the sink down is the cause, not the victim
-      const isSuspect = attempt.wasOpen && ++entry.outages > 1
+      const isSuspect = attempt.wasOpen && !isThrottle(error.code) && ++entry.outages > 1
       if (!isSuspect) return { verdict: { type: 'hold' }, pause: error }
       this.#count(entry, attempt)
       const verdict = this.#backOff(entry, error, attempt)
       const isProven = verdict.type !== 'give-up' || this.isAtFault(entry)
       return { verdict: isProven ? verdict : { type: 'hold' }, pause: error }
+    }
+    if (kind === 'rate') {
+      const delayMs = pauseDelay(error, ++entry.throttles, this.#options.retry, this.#options.random)
+      return { verdict: { type: 'back-off', delayMs } }
     }
     const smaller = error.code === 'too-large' ? entry.event.smaller?.() : undefined
     if (smaller) return { verdict: { type: 'degrade', event: smaller } }
@@ -198,11 +204,19 @@ export class Judge {
     return { type: 'back-off', delayMs }
   }
 
-  /** No answer to a probe says nothing about the event: the sink is still out of order. */
-  #classOf({ code }: DeliveryError, { isProbe }: FailedAttempt): 'event' | 'permanent' | 'sink' {
-    return isProbe && code === 'timeout' && !this.suspects ? 'sink' : deliveryErrors[code].class
+  /**
+   * No answer to a probe says nothing about the event: the sink is still out of order. One that takes others of the same
+   * batch is in order, unless it asks for a time: that is for all.
+   */
+  #classOf({ code, retryAfterMs }: DeliveryError, { isProbe, partial }: FailedAttempt): Class {
+    if (isProbe && code === 'timeout' && !this.suspects) return 'sink'
+    const row = deliveryErrors[code]
+    if (row.class !== 'sink' || !partial) return row.class
+    return row.partial === 'rate' && retryAfterMs !== undefined ? 'sink' : row.partial
   }
 }
+
+type Class = 'event' | 'permanent' | 'sink' | 'rate'
 
 function outOfOrder(what: string, cause: DeliveryError): DeliveryError {
   const { retryAfterMs, message } = cause

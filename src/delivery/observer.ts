@@ -23,8 +23,8 @@ export interface DeliveryObserver {
   }): void
   /** The fate of events in attempts, per result. Those that are not `delivered` are tried again or given up. */
   sent(result: 'delivered' | DeliveryErrorCode): void
-  /** An event will be sent again, because of this. */
-  retry(error: DeliveryError): void
+  /** An event will be sent again, because of this. Until then its lane waits, or all: then `state` tells, too. */
+  retry(error: DeliveryError, waits: 'lane' | 'all'): void
   /** An event was given up. A log may say its attributes, never its data. */
   deadLetter(letter: DeadLetter): void
   /** An event went out with a smaller payload because it was too large for the sink. */
@@ -62,6 +62,8 @@ export interface WorkerStats {
   readonly coalescing: boolean
   /** Batches that the sink has in hand. */
   readonly inFlight: number
+  /** How many it may be given: `concurrency`, or fewer after a pause or while it is throttled. */
+  readonly permitted: number
   /** Lanes in back-off. */
   readonly backingOff: number
 }

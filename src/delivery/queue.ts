@@ -232,7 +232,7 @@ export class Queue {
     this.#batcher.reset()
   }
 
-  stats(): Omit<WorkerStats, 'state' | 'inFlight'> {
+  stats(): Omit<WorkerStats, 'state' | 'inFlight' | 'permitted'> {
     const [oldest] = this.#unsettled
     if (this.#coalescer) this.#watchFilling()
     return {

@@ -462,6 +462,7 @@ test('the observer is told of attempts, events, retries and dead letters; stats 
     blockedOffers: 0,
     coalescing: false,
     inFlight: 1,
+    permitted: 16,
     backingOff: 0,
   })
   sink.attempt('a1').answer([

@@ -20,6 +20,7 @@ import type { Lane } from './lanes.ts'
 import { type DeliveryObserver, noObserver, type WorkerStats } from './observer.ts'
 import type { WorkerOptions } from './options.ts'
 import { Queue } from './queue.ts'
+import { lessonOf, type Place } from './ramp.ts'
 import type { OutboundEvent, Sink, SinkLimits } from './sink.ts'
 
 export interface WorkerParts {
@@ -108,6 +109,8 @@ export class SinkWorker {
       clock,
       random,
       retry: options.retry,
+      concurrency: options.concurrency,
+      isSuspicion: () => this.#judge.suspects,
       onChange: (state) => {
         observer.state(state)
         this.#queue.watchRoom()
@@ -144,7 +147,8 @@ export class SinkWorker {
   }
 
   stats(): WorkerStats {
-    return { state: this.#health.state, inFlight: this.#inFlight, ...this.#queue.stats() }
+    const { state, permitted } = this.#health
+    return { state, inFlight: this.#inFlight, permitted, ...this.#queue.stats() }
   }
 
   /**
@@ -159,7 +163,10 @@ export class SinkWorker {
   /** Never rejects. */
   async #connect(random: Random): Promise<void> {
     const onFailure = ({ code, message }: DeliveryError) =>
-      this.#guard(() => this.#observer.state({ type: 'connecting', code, reason: message }))
+      this.#guard(() => {
+        this.#health.unreached()
+        this.#observer.state({ type: 'connecting', code, reason: message })
+      })
     const parts = { clock: this.#clock, random, onFailure }
     const connected = await connect(this.#sink, this.#options, parts, this.#stop.signal)
     if (connected) this.#guard(() => this.#health.open())
@@ -188,11 +195,12 @@ export class SinkWorker {
 
   /** Starts as many attempts as may be in flight. */
   #pump(): void {
-    while (this.#inFlight < this.#options.concurrency && !this.#stop.signal.aborted) {
+    const { concurrency } = this.#options
+    while (this.#inFlight < concurrency && this.#health.hasPlace && !this.#stop.signal.aborted) {
       const batch = this.#nextBatch()
       if (batch.length === 0) return
       this.#inFlight++
-      void this.#run(batch)
+      void this.#run(batch, this.#health.take())
     }
   }
 
@@ -212,19 +220,20 @@ export class SinkWorker {
   }
 
   /** Never rejects. */
-  async #run(batch: readonly Entry[]): Promise<void> {
+  async #run(batch: readonly Entry[], place: Place): Promise<void> {
     try {
-      await this.#send(batch)
+      await this.#send(batch, place)
       this.#queue.putBack(batch)
     } catch (error) {
       this.#fail(error)
     }
     this.#inFlight--
+    this.#health.giveBack(place)
     if (this.#inFlight === 0) this.#onQuiet?.()
     this.#schedulePump()
   }
 
-  async #send(batch: readonly Entry[]): Promise<void> {
+  async #send(batch: readonly Entry[], place: Place): Promise<void> {
     const { signal } = this.#stop
     const startedAt = this.#clock.monotonic()
     for (const entry of batch) entry.attempts++
@@ -233,7 +242,7 @@ export class SinkWorker {
     const durationMs = this.#clock.monotonic() - startedAt
     this.#observer.attempt({ events: batch.length, durationMs, result: summary(result, batch.length) })
 
-    if (batch.length > 1 && result.type === 'thrown' && isAboutSome(result)) return await this.#sendHalves(batch)
+    if (batch.length > 1 && result.type === 'thrown' && isAboutSome(result)) return await this.#sendHalves(batch, place)
 
     const wasOpen = this.#health.state === 'open'
     const unexpected = result.type === 'thrown' && !result.known
@@ -244,6 +253,7 @@ export class SinkWorker {
       else if (signal.aborted) this.#observer.sent(error.code)
       else this.#failedOnce(entry, error, { durationMs, wasOpen, isProbe: entry === this.#probe, unexpected, partial })
     }
+    this.#health.learn(lessonOf(result, batch.length), place)
     const [entry] = batch
     if (entry === this.#probe) {
       this.#probe = undefined
@@ -253,14 +263,14 @@ export class SinkWorker {
   }
 
   /** The lanes stay locked meanwhile; an event whose predecessor failed is not sent. */
-  async #sendHalves(batch: readonly Entry[]): Promise<void> {
+  async #sendHalves(batch: readonly Entry[], place: Place): Promise<void> {
     if (this.#health.state !== 'open') return
     const middle = Math.ceil(batch.length / 2)
     const first = batch.slice(0, middle)
-    await this.#send(first)
+    await this.#send(first, place)
     const stuck = new Set(first.filter((entry) => !entry.settled).map((entry) => entry.lane))
     const rest = batch.slice(middle).filter((entry) => !stuck.has(entry.lane))
-    if (rest.length > 0 && this.#health.state === 'open' && !this.#stop.signal.aborted) await this.#send(rest)
+    if (rest.length > 0 && this.#health.state === 'open' && !this.#stop.signal.aborted) await this.#send(rest, place)
   }
 
   #delivered(entry: Entry): void {
@@ -281,11 +291,11 @@ export class SinkWorker {
     if (entry.superseded) return // dropped once the attempt is over
     switch (verdict.type) {
       case 'hold':
-        this.#observer.retry(error)
+        this.#observer.retry(error, 'all')
         break
       case 'back-off':
         entry.delayMs = verdict.delayMs
-        this.#observer.retry(error)
+        this.#observer.retry(error, 'lane')
         break
       case 'degrade':
         this.#queue.replace(entry, verdict.event)
