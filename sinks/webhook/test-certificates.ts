@@ -38,3 +38,18 @@ Q4jUGBEWCR5Kz3+5bkOq2bgOVTyRilkoZfsf7MNL1+1r8zrsP9rNNLw9
 -----END PRIVATE KEY-----
 `,
 } as const
+
+/** Issued by `one`, with its key and its name, and valid in 2020 only. */
+export const expired = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBNDCB26ADAgECAgEDMAoGCCqGSM49BAMCMBQxEjAQBgNVBAMMCWxvY2FsaG9z
+dDAeFw0yMDAxMDEwMDAwMDBaFw0yMTAxMDEwMDAwMDBaMBQxEjAQBgNVBAMMCWxv
+Y2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABHIYY1b1PQJdG9AQPBRM
+M/WXfqSmdfPZVJ7Sz4z/Lu4WvaJ2mcn4LJsB/FjCSwUjBuxbe2v2VXjmpVOBiAYo
+g4ajHjAcMBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAAATAKBggqhkjOPQQDAgNI
+ADBFAiBkbf6ORBw6HmY/N+k2BmCWUFAGwoEJswKOohqMOhvqXgIhAJdc77+VZa5v
+01MmSpYJLguTdyC3ha9pB+Z/UlKLOIBU
+-----END CERTIFICATE-----
+`,
+  key: one.key,
+} as const

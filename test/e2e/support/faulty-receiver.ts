@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,6 +13,12 @@ export type Answer =
   | { readonly type: 'reset-before' }
   | { readonly type: 'take-then-reset' }
 
+/** What a TLS server presents, as PEM. */
+export interface Certificate {
+  readonly cert: string
+  readonly key: string
+}
+
 /** An HTTP endpoint in this process whose faults a test decides, request by request. Structured mode only. */
 export class FaultyReceiver implements AsyncDisposable {
   /** Decides about the next request. */
@@ -20,23 +27,33 @@ export class FaultyReceiver implements AsyncDisposable {
   /** Of the same events: their texts. */
   readonly bodies: string[] = []
   readonly answered = new Map<string, number>()
-  readonly #server: Server
+  readonly #server: Server | SecureServer
 
-  private constructor() {
-    this.#server = createServer((request, response) => {
+  private constructor(certificate: Certificate | undefined) {
+    const take = (request: IncomingMessage, response: ServerResponse) => {
       this.#take(request, response).catch(() => response.destroy())
-    })
+    }
+    this.#server = certificate ? createSecureServer(certificate, take) : createServer(take)
   }
 
-  static async start(): Promise<FaultyReceiver> {
-    const receiver = new FaultyReceiver()
+  /** With a certificate it speaks TLS. */
+  static async start(certificate?: Certificate): Promise<FaultyReceiver> {
+    const receiver = new FaultyReceiver(certificate)
     receiver.#server.listen(0, '127.0.0.1')
     await once(receiver.#server, 'listening')
     return receiver
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`
+    const scheme = this.#server instanceof SecureServer ? 'https' : 'http'
+    return `${scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`
+  }
+
+  /** What every connection from now on is shown; those that are open are closed. */
+  present(certificate: Certificate): void {
+    if (!(this.#server instanceof SecureServer)) throw new Error('it speaks no TLS: start it with a certificate')
+    this.#server.setSecureContext(certificate)
+    this.#server.closeAllConnections()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
