@@ -6,7 +6,6 @@
 import { randomBytes } from 'node:crypto'
 import { addAbortListener } from 'node:events'
 import type { Logger } from 'pino'
-import { sinkTypes as builtIn } from '../sinks/index.ts'
 import type { DeadLetterAdmin } from './admin/dead-letters.ts'
 import { type Readiness, readinessOf } from './admin/readiness.ts'
 import { type DeadLetters, deadLetterAdmin, openDeadLetters, withDeadLetters } from './bridge/dead-letters.ts'
@@ -28,7 +27,6 @@ import {
   tellRepaid,
 } from './bridge/telemetry.ts'
 import type { BridgeConfig } from './config/bridge-config.ts'
-import type { SinkTypes } from './config/load.ts'
 import type { Outcome } from './delivery/entry.ts'
 import { Replay } from './delivery/replay.ts'
 import type { OutboundEvent } from './delivery/sink.ts'
@@ -51,8 +49,6 @@ import type { Metrics } from './telemetry/metrics.ts'
 export interface BridgeParts {
   readonly config: BridgeConfig
   readonly api: ApiClient
-  /** @default the built-in ones */
-  readonly sinkTypes?: SinkTypes
   readonly metrics: Metrics
   readonly logger: Logger
   /** For sinks that are about the process's standard output. */
@@ -102,16 +98,16 @@ export class Bridge {
     this.deadLetters = deadLetterAdmin(deadLetters, replay)
   }
 
-  /** Loads the sinks' types and the redaction key; its workers begin to connect. Rejects for what cannot be used. */
+  /** Loads the redaction key; its workers begin to connect. Rejects for what cannot be used. */
   static async create(parts: BridgeParts): Promise<Bridge> {
-    const { config, metrics, logger, clock, sinkTypes = builtIn } = parts
+    const { config, metrics, logger, clock } = parts
     const telemetry: Telemetry = { metrics, logger, states: new StateLog(logger, () => clock.monotonic()) }
     const redact = await loadRedaction(config.redaction)
     const deadLetters = openDeadLetters(config.deadLetters, telemetry, clock)
     const closed = new AbortController()
     try {
       const sinkParts = { ...parts, telemetry, deadLetters: deadLetters.store, closed: closed.signal }
-      const sinks = await startSinks(config.sinks, sinkTypes, sinkParts)
+      const sinks = startSinks(config.sinks, sinkParts)
       return new Bridge(parts, { telemetry, redact, sinks, deadLetters, closed })
     } catch (error) {
       await deadLetters[Symbol.asyncDispose]()

@@ -49,14 +49,22 @@ function formatted(name: string): PortableSchema {
   return { pattern, type: ['string', 'integer'], ...number }
 }
 
+/** A branch says its `key` as a constant, or, for what is not known beforehand, as a pattern. */
 function conditions(branches: readonly JsonSchema[], key: string): PortableSchema {
-  const known = branches.map((branch) => branch.properties?.[key]?.const)
+  const tags = branches.map((branch) => branch.properties?.[key] ?? {})
+  const known = tags.flatMap((tag) => ('const' in tag ? [tag.const] : []))
+  const others = tags.flatMap(({ pattern }) => (pattern === undefined ? [] : [{ not: { pattern } }]))
+  const isNoOther = { properties: { [key]: { allOf: others } }, required: [key] }
   return {
     required: [key],
-    properties: { [key]: { enum: known } },
-    allOf: branches.map((branch, index) =>
-      onlyIf({ properties: { [key]: { const: known[index] } }, required: [key] }, portable(branch)),
-    ),
+    allOf: [
+      onlyIf(isNoOther, { properties: { [key]: { enum: known } } }),
+      ...branches.map((branch, index) => {
+        const { const: value, pattern } = tags[index] ?? {}
+        const is = pattern === undefined ? { const: value } : { type: 'string', pattern }
+        return onlyIf({ properties: { [key]: is }, required: [key] }, portable(branch))
+      }),
+    ],
   }
 }
 

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
-import type { AnySinkDefinition, SinkConfig } from '../config/bridge-config.ts'
-import type { SinkTypes } from '../config/load.ts'
+import type { SinkConfig } from '../config/bridge-config.ts'
 import { DeadLetterSink } from '../delivery/dead-letter-sink.ts'
 import type { DeadLetterStore } from '../delivery/dead-letters.ts'
 import { workerOptions } from '../delivery/options.ts'
@@ -36,32 +35,27 @@ export interface RunningSink {
   readonly health: SinkHealth
 }
 
-/** Starts a worker for each, in order; they begin to connect. Rejects if a type is unknown or refuses its configuration. */
-export async function startSinks(
-  sinks: readonly SinkConfig[],
-  types: SinkTypes,
-  parts: SinkParts,
-): Promise<readonly RunningSink[]> {
-  const definitions = await Promise.all(sinks.map(({ options }) => load(options.type, types)))
+/** Starts a worker for each, in order; they begin to connect. Throws if a type refuses its configuration. */
+export function startSinks(sinks: readonly SinkConfig[], parts: SinkParts): readonly RunningSink[] {
   const started: RunningSink[] = []
   const workerOf = (name: string) => {
     const sink = started.find((one) => one.name === name)
     if (!sink) throw new Error(`there is no sink ${name}`) // the configuration was checked for that
     return sink.worker
   }
-  for (const [index, sink] of sinks.entries()) {
+  for (const sink of sinks) {
     const { deadLetter } = sink.options
     const { clock, closed: signal } = parts
     const deadLetters =
       deadLetter === undefined
         ? parts.deadLetters
         : new DeadLetterSink({ worker: () => workerOf(deadLetter), clock, signal })
-    started.push(start(sink, definitions[index] as AnySinkDefinition, { ...parts, deadLetters }))
+    started.push(start(sink, { ...parts, deadLetters }))
   }
   return started
 }
 
-function start({ options, own }: SinkConfig, definition: AnySinkDefinition, parts: SinkParts): RunningSink {
+function start({ options, own, definition }: SinkConfig, parts: SinkParts): RunningSink {
   const { telemetry, stdout, env, clock, random, logger, deadLetters } = parts
   const { name, required, deadLetter } = options
   const limits = definition.limits(own)
@@ -79,10 +73,4 @@ function start({ options, own }: SinkConfig, definition: AnySinkDefinition, part
   worker.failed.catch(() => undefined)
   telemetry.metrics.sink(name).observe(() => worker.stats())
   return { name, required, worker, deadLetter, keepsLast: limits.keepsLast ?? false, health }
-}
-
-async function load(type: string, types: SinkTypes): Promise<AnySinkDefinition> {
-  const known = types[type]
-  if (!known) throw new Error(`there is no type of sink ${type}; there are ${Object.keys(types).join(', ')}`)
-  return (await known()).sink
 }

@@ -2,6 +2,7 @@
 import { type SinkOptions, sinkOptionsSchema } from '../delivery/options.ts'
 import type { SinkDefinition } from '../delivery/sink.ts'
 import type { JsonSchema } from '../lib/json-schema.ts'
+import { MODULE_PATTERN } from './module-pattern.ts'
 import { type ProcessConfig, processSchema } from './process-section.ts'
 import { type RouteConfig, routeSchema } from './route.ts'
 import { type SourceConfig, sourceSchema } from './source.ts'
@@ -20,6 +21,8 @@ export interface SinkConfig {
   readonly options: SinkOptions
   /** The type's own keys: what its `limits` and `create` take. */
   readonly own: Readonly<Record<string, unknown>>
+  /** By which it was checked, and is made. */
+  readonly definition: AnySinkDefinition
 }
 
 /** A definition whose schema is not known to the compiler. */
@@ -64,12 +67,13 @@ function sinksSchema(definitions: readonly AnySinkDefinition[]): ConfigSchema {
   return {
     type: 'object',
     discriminator: { propertyName: 'type' },
-    oneOf: definitions.map(sinkSchema),
+    oneOf: [...definitions.map((definition) => sinkSchema(definition)), moduleSchema()],
   }
 }
 
-/** The schema of one entry of `sinks`. */
-export function sinkSchema({ type, schema }: AnySinkDefinition): JsonSchema {
+/** The schema of one entry of `sinks`. `type` is how the configuration names it. */
+export function sinkSchema(definition: AnySinkDefinition, type = definition.type): JsonSchema {
+  const { schema } = definition
   const { name, type: _, ...common } = sinkOptionsSchema.properties
   return {
     type: 'object',
@@ -81,6 +85,18 @@ export function sinkSchema({ type, schema }: AnySinkDefinition): JsonSchema {
       ...schema.properties,
     },
     required: [...sinkOptionsSchema.required, ...(schema.required ?? [])],
+  }
+}
+
+/** Of a module nothing is known here but the keys that all sinks have. */
+function moduleSchema(): JsonSchema {
+  const { name, type, ...common } = sinkOptionsSchema.properties
+  return {
+    type: 'object',
+    title: 'module',
+    properties: { name: { ...name, format: 'name' }, type: { ...type, pattern: MODULE_PATTERN }, ...common },
+    required: sinkOptionsSchema.required,
+    additionalProperties: true,
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { file, load } from './test-kit.ts'
+import { echo, file, load } from './test-kit.ts'
 
 const processDefaults = {
   http: { listen: ':8080' },
@@ -45,7 +45,9 @@ sinks: [{ name: out, type: echo, to: x }]
       },
     ],
     routes: [],
-    sinks: [{ options: { name: 'out', type: 'echo', ...commonDefaults }, own: { to: 'x', ...ownDefaults } }],
+    sinks: [
+      { options: { name: 'out', type: 'echo', ...commonDefaults }, own: { to: 'x', ...ownDefaults }, definition: echo },
+    ],
     warnings: [],
   })
 })
@@ -158,6 +160,7 @@ sinks:
           deadLetter: 'b',
           maxEventBytes: '1kB',
         },
+        definition: echo,
         own: {
           to: 'y',
           mode: 'quiet',
@@ -169,6 +172,7 @@ sinks:
       },
       {
         options: { name: 'b', type: 'echo', ...commonDefaults },
+        definition: echo,
         own: { to: 'z', auth: { bearer: { env: 'BEARER' } }, ...ownDefaults },
       },
     ],

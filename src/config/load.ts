@@ -1,12 +1,24 @@
 /**
  * From a file, the environment and arguments to a valid configuration, or to everything that is wrong with them.
  * Start reading here: read (document.ts), check (schema-check.ts), lay over each other (layers.ts), refer (references.ts).
+ * Types of sinks that are not part of the product: sink-module.ts.
  */
 import { sinkTypes as builtIn } from '../../sinks/index.ts'
 import { type SinkOptions, sinkOptionsSchema } from '../delivery/options.ts'
-import { type AnySinkDefinition, type BridgeConfig, type Schemas, type SinkConfig, schemasOf } from './bridge-config.ts'
+import type { JsonSchema } from '../lib/json-schema.ts'
+import {
+  type AnySinkDefinition,
+  type BridgeConfig,
+  closed,
+  type Schemas,
+  type SinkConfig,
+  schemasOf,
+  sinkSchema,
+} from './bridge-config.ts'
 import { type ConfigDocument, readDocument } from './document.ts'
+import { interpreted } from './interpreted-schema.ts'
 import { type Arguments, type Environment, layer, leavesOf, misspelledVariables } from './layers.ts'
+import { isModule } from './module-pattern.ts'
 import { ConfigError, type ConfigProblem, formatPath } from './problem.ts'
 import { type ProcessConfig, processSchema } from './process-section.ts'
 import { checkDeadLetters, checkReferences, type Entry } from './references.ts'
@@ -14,6 +26,7 @@ import type { RouteConfig } from './route.ts'
 import { checkSchema } from './schema-check.ts'
 import { type SchemaProblem, unknownName } from './schema-problem.ts'
 import { checkSink } from './sink-check.ts'
+import type { LoadedModule } from './sink-module.ts'
 import type { SourceConfig } from './source.ts'
 import { missingFiles, warningsOf } from './warnings.ts'
 
@@ -47,15 +60,16 @@ export async function loadConfig(
 ): Promise<LoadedConfig> {
   const document = await readDocument(file)
   const { value } = document
-  const definitions = await definitionsOf(value, sinkTypes)
-  const schemas = schemasOf(definitions)
+  const builtInTypes = await builtInOf(value, sinkTypes)
+  const modules = await modulesOf(value, file, Object.keys(sinkTypes))
+  const schemas = schemasOf(builtInTypes)
   const bySchema = [
-    ...checkTypes(value, Object.keys(sinkTypes)),
+    ...checkTypes(value, Object.keys(sinkTypes), modules),
     ...checkSchema(schemas.file, value),
-    ...checkEntries(value, schemas),
+    ...checkEntries(value, schemas, modules),
   ]
-  const lists = listsOf(value, bySchema)
-  const bySinks = await Promise.all(lists.sinks.map((sink) => checkSink(sink, definitions)))
+  const lists = listsOf(value, bySchema, definitionsOf(builtInTypes, modules))
+  const bySinks = await Promise.all(lists.sinks.map(checkSink))
   const byMeaning = [...checkReferences(lists), ...checkDeadLetters(lists.sinks, lists.names.sinks), ...bySinks.flat()]
 
   const sound = !bySchema.some(({ path }) => String(path[0]) in processSchema.properties)
@@ -64,10 +78,7 @@ export async function loadConfig(
 
   const inFile = [...bySchema, ...byMeaning].map((problem) => placed(problem, document)).sort(byPlace)
   if (inFile.length + layered.problems.length > 0) throw new ConfigError([...inFile, ...layered.problems])
-  const warnings = [
-    ...(await warningsOf(lists, definitions)),
-    ...(await missingFiles(processSchema, layered.value, [])),
-  ]
+  const warnings = [...(await warningsOf(lists)), ...(await missingFiles(processSchema, layered.value, []))]
   return {
     ...(layered.value as ProcessConfig), // valid by processSchema
     sources: lists.sources.map((entry) => entry.value),
@@ -82,35 +93,74 @@ export async function loadConfig(
 
 type Raw = Readonly<Record<string, unknown>>
 
-/** The definitions of the types that the file names, each once. */
-async function definitionsOf(value: Raw, sinkTypes: SinkTypes): Promise<readonly AnySinkDefinition[]> {
-  const named = new Set(entriesOf(value, 'sinks').map(({ value: { type } }) => type))
+/** The definitions of the product's types that the file names, each once. */
+async function builtInOf(value: Raw, sinkTypes: SinkTypes): Promise<readonly AnySinkDefinition[]> {
+  const named = typesIn(value)
   const known = Object.entries(sinkTypes).filter(([type]) => named.has(type))
   return await Promise.all(known.map(async ([, load]) => (await load()).sink))
 }
 
-function checkTypes(value: Raw, known: readonly string[]): readonly SchemaProblem[] {
+/** The modules that the file names as types, each once. */
+async function modulesOf(value: Raw, file: string, builtIn: readonly string[]): Promise<Modules> {
+  const named = [...typesIn(value)].filter((type) => typeof type === 'string').filter(isModule)
+  if (named.length === 0) return new Map()
+  const { loadModule } = await import('./sink-module.ts')
+  return new Map(await Promise.all(named.map(async (type) => [type, await loadModule(type, file, builtIn)] as const)))
+}
+
+type Modules = ReadonlyMap<string, LoadedModule>
+
+function definitionsOf(builtIn: readonly AnySinkDefinition[], modules: Modules): Definitions {
+  const loaded = [...modules].flatMap(([type, module]) =>
+    module.type === 'loaded' ? [[type, module.definition] as const] : [],
+  )
+  return new Map([...builtIn.map((definition) => [definition.type, definition] as const), ...loaded])
+}
+
+/** By how the file names them. */
+type Definitions = ReadonlyMap<string, AnySinkDefinition>
+
+function typesIn(value: Raw): ReadonlySet<unknown> {
+  return new Set(entriesOf(value, 'sinks').map(({ value: { type } }) => type))
+}
+
+function checkTypes(value: Raw, known: readonly string[], modules: Modules): readonly SchemaProblem[] {
   return entriesOf(value, 'sinks').flatMap(({ index, value: { type } }) => {
-    if (typeof type === 'string' && known.includes(type)) return []
-    const words =
-      typeof type === 'string'
-        ? unknownName(`there is no type of sink ${JSON.stringify(type.slice(0, 100))}`, type, known)
-        : { message: type === undefined ? 'is missing' : 'is not text', expected: `one of ${known.join(', ')}` }
-    return [{ path: ['sinks', index, 'type'], about: 'value', ...words }]
+    const words = checkType(type, known, modules)
+    return words ? [{ path: ['sinks', index, 'type'], about: 'value', ...words }] : []
   })
 }
 
+function checkType(type: unknown, known: readonly string[], modules: Modules) {
+  if (typeof type !== 'string') {
+    return { message: type === undefined ? 'is missing' : 'is not text', expected: `one of ${known.join(', ')}` }
+  }
+  const module = modules.get(type)
+  if (module) return module.type === 'refused' ? module.problem : undefined
+  if (known.includes(type)) return undefined
+  const message = `there is no type of sink ${JSON.stringify(type.slice(0, 100))}`
+  return /\.[cm]?[jt]s$/.test(type) ? { message, nearest: `./${type}` } : unknownName(message, type, known)
+}
+
 /** Each entry of `sinks` by its own type's schema. */
-function checkEntries(value: Raw, { sinks }: Schemas): readonly SchemaProblem[] {
+function checkEntries(value: Raw, { sinks }: Schemas, modules: Modules): readonly SchemaProblem[] {
   return entriesOf(value, 'sinks').flatMap(({ index, value: entry }) => {
-    const schema = sinks.get(String(entry.type))
-    const problems = schema ? checkSchema(schema, entry) : []
+    const problems = checkEntry(entry, sinks.get(String(entry.type)), modules.get(String(entry.type)))
     return problems.map((problem) => ({ ...problem, path: ['sinks', index, ...problem.path] }))
   })
 }
 
+/** The schema of a module cannot be compiled ahead, and where code is not made from text not at all. */
+function checkEntry(entry: Raw, schema: JsonSchema | undefined, module: LoadedModule | undefined) {
+  if (module?.type === 'loaded') {
+    const its = closed(sinkSchema(module.definition, String(entry.type)))
+    return checkSchema(its, entry, interpreted(its))
+  }
+  return schema ? checkSchema(schema, entry) : []
+}
+
 /** Typed by what the schema has just proved: only entries without a problem of their own are taken. */
-function listsOf(value: Raw, problems: readonly SchemaProblem[]) {
+function listsOf(value: Raw, problems: readonly SchemaProblem[], definitions: Definitions) {
   const sound = <T>(list: string): readonly Entry<T>[] =>
     entriesOf(value, list)
       .filter(({ index }) => !problems.some(({ path }) => path[0] === list && path[1] === index))
@@ -123,18 +173,22 @@ function listsOf(value: Raw, problems: readonly SchemaProblem[]) {
   return {
     sources: sound<SourceConfig>('sources'),
     routes: sound<RouteConfig>('routes'),
-    sinks: sound<Raw>('sinks').map(({ index, value: entry }) => ({ index, value: sinkConfig(entry) })),
+    sinks: sound<Raw>('sinks').flatMap(({ index, value: entry }) => {
+      const definition = definitions.get(String(entry.type))
+      return definition ? [{ index, value: sinkConfig(entry, definition) }] : [] // else its type was reported
+    }),
     names: { sources: names('sources'), routes: names('routes'), sinks: names('sinks') },
   }
 }
 
 /** Parts the keys that all sinks share from the type's own. */
-function sinkConfig(entry: Raw): SinkConfig {
+function sinkConfig(entry: Raw, definition: AnySinkDefinition): SinkConfig {
   const isCommon = ([key]: [string, unknown]) => key in sinkOptionsSchema.properties
   const members = Object.entries(entry)
   return {
     options: Object.fromEntries(members.filter(isCommon)) as SinkOptions, // valid by sinkSchema
     own: Object.fromEntries(members.filter((member) => !isCommon(member))),
+    definition,
   }
 }
 

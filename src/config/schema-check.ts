@@ -1,10 +1,13 @@
 import type { JsonSchema } from '../lib/json-schema.ts'
 import { describeErrors, type SchemaProblem } from './schema-problem.ts'
-import { validatorOf } from './validator.ts'
+import { type Validator, validatorOf } from './validator.ts'
 
 /** Fills defaults into `value`. Returns everything that is wrong with it, in no order. */
-export function checkSchema(schema: JsonSchema, value: unknown): readonly SchemaProblem[] {
-  const validate = validatorOf(schema)
+export function checkSchema(
+  schema: JsonSchema,
+  value: unknown,
+  validate: Validator = validatorOf(schema),
+): readonly SchemaProblem[] {
   zeros(schema, value)
   const written = structuredClone(value)
   return validate(value) ? [] : describeErrors(validate.errors ?? [], written)

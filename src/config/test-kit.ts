@@ -51,7 +51,7 @@ const schema = {
 } as const
 
 /** Refuses what a schema cannot: `to: nowhere`, and networks that are not `10/8`. */
-const echo = defineSink({
+export const echo = defineSink({
   type: 'echo',
   schema,
   limits: ({ to }) => {

@@ -1,7 +1,7 @@
 /** What is valid and will most likely disappoint. It refuses nothing. */
 import { access } from 'node:fs/promises'
 import type { JsonSchema } from '../lib/json-schema.ts'
-import type { AnySinkDefinition, SinkConfig } from './bridge-config.ts'
+import type { SinkConfig } from './bridge-config.ts'
 import type { ValuePath } from './problem.ts'
 import type { Entry, Lists } from './references.ts'
 import { apiGroupOf, parseResourceName } from './resource-name.ts'
@@ -11,11 +11,8 @@ import { refusal } from './sink-check.ts'
 /** Of lists without problems: parts that nothing leads to, and what sinks and their credentials lack. */
 export async function warningsOf(
   lists: Lists & { readonly sinks: readonly Entry<SinkConfig>[] },
-  definitions: readonly AnySinkDefinition[],
 ): Promise<readonly SchemaProblem[]> {
-  const bySink = lists.sinks.map(async ({ index, value: { options, own } }) => {
-    const definition = definitions.find(({ type }) => type === options.type)
-    if (!definition) return []
+  const bySink = lists.sinks.map(async ({ index, value: { own, definition } }) => {
     const told = definition.warnings?.(own) ?? []
     return [
       ...told.map((text) => refusal(text, own, ['sinks', index])),

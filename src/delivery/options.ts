@@ -10,7 +10,13 @@ export const sinkOptionsSchema = {
   required: ['name', 'type'],
   properties: {
     name: { type: 'string', minLength: 1, description: 'Unique name; routes, logs and metrics use it.' },
-    type: { type: 'string', minLength: 1, description: 'Type of the sink, for example webhook or stdout.' },
+    type: {
+      type: 'string',
+      minLength: 1,
+      description:
+        'Type of the sink, for example webhook or stdout; or a module of your own, as in `./my-sink.js` or ' +
+        '`@scope/package`, see write-a-sink.md.',
+    },
     required: {
       type: 'boolean',
       default: true,

@@ -67,14 +67,12 @@ test('a deleted whose name is taken again is refused, and sent once the name is 
     sinks: [{ name: 'target', type: 'last' }],
   }
   await writeFile(file, JSON.stringify(config))
-  const types = sinkTypes(target)
   await using simulator = await new Simulator().start()
   const clock = systemClock
   await using api = new ApiClient(loadKubeConfig({ master: simulator.url }), { clock })
   const bridge = await Bridge.create({
-    config: await loadConfig({ file, env: {} }, types),
+    config: await loadConfig({ file, env: {} }, sinkTypes(target)),
     api,
-    sinkTypes: types,
     metrics: new Metrics({ clock, version: 'test' }),
     logger: pino({ enabled: false }),
     stdout: process.stderr,
