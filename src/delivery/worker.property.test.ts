@@ -100,7 +100,16 @@ const fate: fc.Arbitrary<Fate> = fc.record({
     {
       weight: 5,
       arbitrary: fc.constantFrom(
-        ...(['failed', 'conflict', 'unavailable', 'throttled', 'rejected', 'too-large', 'unknown'] as const),
+        ...([
+          'failed',
+          'conflict',
+          'unavailable',
+          'unauthorized',
+          'throttled',
+          'rejected',
+          'too-large',
+          'unknown',
+        ] as const),
       ),
     },
   ),
@@ -188,8 +197,12 @@ test('P1 P2 P6 P7 S15 whatever the target does, the promises hold', async () => 
 
         assert.equal(accepted.size, events.length, 'all were accepted')
         for (const [id, list] of outcomes) assert.equal(list.length, 1, `P1: ${id} is settled exactly once`)
-        const givenUp = [...outcomes.values()].flat().filter(({ type }) => type === 'dead-lettered')
+        const givenUp = [...outcomes.values()].flat().filter((outcome) => outcome.type === 'dead-lettered')
         assert.equal(deadLetters.total, givenUp.length)
+        assert.ok(
+          givenUp.every(({ code }) => code !== 'throttled'),
+          'P1: nobody pays for a quota',
+        )
         assert.equal(target.overlaps, 0, 'P2: one attempt per lane')
         assert.ok(target.mostInFlight <= concurrency)
         const { permitted, ...stats } = worker.stats()
