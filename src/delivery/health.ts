@@ -13,7 +13,7 @@ import type { Clock } from '../lib/clock.ts'
 import { type DeliveryError, isThrottle } from './errors.ts'
 import type { SinkState } from './observer.ts'
 import { type Lesson, type Place, Ramp } from './ramp.ts'
-import { pauseDelay, type RetryOptions } from './retry.ts'
+import { askedMs, pauseDelay, type RetryOptions } from './retry.ts'
 
 type State =
   | { readonly type: 'connecting' }
@@ -23,6 +23,8 @@ type State =
       readonly failures: number
       readonly error: DeliveryError
       readonly until: number
+      /** Until then it wants to be left alone. */
+      readonly askedUntil: number
       readonly timer: Disposable
     }
   | { readonly type: 'probing'; readonly failures: number; readonly error: DeliveryError }
@@ -110,15 +112,20 @@ export class Health {
         this.#ramp.restart(isThrottle(error.code) ? 'throttled' : 'out of order')
       }
       this.#pauseUntil(now + pauseDelay(error, failures, retry, random), failures, error)
-    } else if (state.type === 'paused' && error.retryAfterMs !== undefined) {
+    } else if (state.type === 'paused' && askedMs(error) > 0) {
       const until = now + pauseDelay(error, 1, retry, random)
       if (until > state.until) this.#pauseUntil(until, state.failures, error)
     }
   }
 
-  /** There is an event whose fate will tell more than waiting does: a pause is over. It counts as no failure more. */
+  /**
+   * There is an event whose fate will tell more than waiting does: a pause is over, but for what the sink asked for. It
+   * counts as no failure more.
+   */
   probe(): void {
-    if (this.#state.type === 'paused') this.#probe(this.#state.failures - 1, this.#state.error)
+    const state = this.#state
+    if (state.type !== 'paused' || this.#options.clock.monotonic() < state.askedUntil) return
+    this.#probe(state.failures - 1, state.error)
   }
 
   close(): void {
@@ -128,8 +135,11 @@ export class Health {
 
   #pauseUntil(until: number, failures: number, error: DeliveryError): void {
     const { clock, onChange, guard } = this.#options
-    const timer = clock.after(until - clock.monotonic(), () => guard(() => this.#probe(failures, error)))
-    this.#set({ type: 'paused', failures, error, until, timer })
+    const now = clock.monotonic()
+    const asked = this.#state.type === 'paused' ? this.#state.askedUntil : now
+    const askedUntil = Math.max(asked, now + askedMs(error))
+    const timer = clock.after(until - now, () => guard(() => this.#probe(failures, error)))
+    this.#set({ type: 'paused', failures, error, until, askedUntil, timer })
     onChange({ type: 'paused', code: error.code, reason: error.message })
   }
 

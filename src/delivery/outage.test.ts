@@ -417,6 +417,26 @@ test('what the sink asked for is waited in full, whatever is offered meanwhile',
   assert.deepEqual(sink.sent.slice(length), [['b1']])
 })
 
+test('what the sink asked for is waited in full, whatever becomes of attempts that were under way', async () => {
+  for (const error of [
+    new DeliveryError('gone', '410'),
+    new DeliveryError('throttled', '429', { retryAfterMs: 3_600_000 }),
+  ]) {
+    const { clock, sink, offer } = await bench({ options: few, random: () => 0 })
+    offer(event('a1', 'a'), event('b1', 'b'), event('c1', 'c'))
+    await clock.advance(0)
+    sink.attempt('a1').throw(unavailable)
+    sink.attempt('b1').throw(error)
+    await clock.advance(20_000)
+    sink.attempt('c1').throw(new DeliveryError('failed', 'its budget is spent, and nothing was delivered'))
+    offer(event('d1', 'd'))
+    await clock.advance(3_579_999)
+    assert.equal(sink.sent.length, 3, error.code)
+    await clock.advance(1)
+    assert.deepEqual(sink.sent.slice(3), [['d1']])
+  }
+})
+
 test('a suspicion does not hold up a stream: its end is aborted in time, and what follows is tried', async () => {
   const sink = poisoned((key) => key === 'poison')
   const { clock, acks, worker, offer } = await bench({ sink, options: few })

@@ -37,7 +37,11 @@ export function eventDelay(
  * What the target asked for is waited in full, plus at most 10 %, so that not all come back at the same moment.
  */
 export function pauseDelay(error: DeliveryError, failures: number, options: BackoffOptions, random: Random): number {
-  const asked = Math.max(error.retryAfterMs ?? 0, error.code === 'gone' ? GONE_FLOOR_MS : 0)
   const maxMs = Math.min(options.maxMs, MAX_PAUSE_MS)
-  return Math.max(fullJitter(failures - 1, { ...options, maxMs }, random), asked * (1 + random() / 10))
+  return Math.max(fullJitter(failures - 1, { ...options, maxMs }, random), askedMs(error) * (1 + random() / 10))
+}
+
+/** How long the sink wants to be left alone, whatever else happens; 0: it did not say. */
+export function askedMs({ code, retryAfterMs = 0 }: DeliveryError): number {
+  return Math.max(retryAfterMs, code === 'gone' ? GONE_FLOOR_MS : 0)
 }
