@@ -174,6 +174,14 @@ export class TestKafka implements AsyncDisposable {
     await eventually(served, { what: `topic ${name} is served by its leaders` })
   }
 
+  /** With all that is in it. Resolves when it is not served any more. */
+  async deleteTopic(name: string): Promise<void> {
+    using connection = await KafkaConnection.open(this.bootstrap)
+    await connection.deleteTopic(name)
+    const gone = async () => (await connection.describe([name]))[0]?.error === 'UNKNOWN_TOPIC_OR_PARTITION'
+    await eventually(gone, { what: `topic ${name} is deleted` })
+  }
+
   /** How many records were ever appended to the topic. */
   async appended(topic: string): Promise<number> {
     using connection = await KafkaConnection.open(this.bootstrap)
@@ -198,7 +206,7 @@ export class TestKafka implements AsyncDisposable {
 }
 
 /** A small Java VM that starts fast, and says warnings and that it has started. */
-function java(lib: string): readonly string[] {
+export function java(lib: string): readonly string[] {
   return [
     '-Xmx512m',
     '-XX:+UseSerialGC',

@@ -9,6 +9,14 @@ export interface NewTopic {
   readonly partitions: number
   /** `max.message.bytes`, `cleanup.policy` and the like. */
   readonly config: Readonly<Record<string, string>>
+  /** @default 1 */
+  readonly replicas?: number
+}
+
+/** What a setting is of. Of a broker: its id. */
+export interface ConfigOwner {
+  readonly type: 'topic' | 'broker'
+  readonly name: string
 }
 
 export interface DescribedTopic {
@@ -70,10 +78,10 @@ export class KafkaConnection implements Disposable {
     return answer
   }
 
-  /** CreateTopics v2, one replica. Rejects with the broker's reason. */
-  async createTopic({ name, partitions, config }: NewTopic): Promise<void> {
+  /** CreateTopics v2. Rejects with the broker's reason. */
+  async createTopic({ name, partitions, config, replicas = 1 }: NewTopic): Promise<void> {
     const body = new Writer().array([name], (writer, topic) => {
-      writer.string(topic).int32(partitions).int16(1).array([], String)
+      writer.string(topic).int32(partitions).int16(replicas).array([], String)
       writer.array(Object.entries(config), (_, [key, value]) => writer.string(key).string(value))
     })
     const answer = await this.request(ApiKey.createTopics, 2, body.int32(30_000).boolean(false).done())
@@ -84,6 +92,37 @@ export class KafkaConnection implements Disposable {
       const reason = answer.nullableString()
       if (code !== 0)
         throw new Error(`topic ${topic} was not created: ${errorName(code)}${reason ? `, ${reason}` : ''}`)
+    })
+  }
+
+  /** DeleteTopics v1. Resolves when no broker serves it any more. Rejects with the broker's reason. */
+  async deleteTopic(name: string): Promise<void> {
+    const body = new Writer().array([name], (writer, topic) => writer.string(topic)).int32(30_000)
+    const answer = await this.request(ApiKey.deleteTopics, 1, body.done())
+    answer.int32() // throttle time
+    answer.array(() => {
+      const topic = answer.string()
+      const code = answer.int16()
+      if (code !== 0) throw new Error(`topic ${topic} was not deleted: ${errorName(code)}`)
+    })
+  }
+
+  /** IncrementalAlterConfigs v0: sets what is named, and nothing else. Rejects with the broker's reason. */
+  async alterConfig({ type, name }: ConfigOwner, config: Readonly<Record<string, string>>): Promise<void> {
+    const SET = 0
+    const body = new Writer().array([name], (writer, resource) => {
+      writer.int8({ topic: 2, broker: 4 }[type]).string(resource)
+      writer.array(Object.entries(config), (_, [key, value]) => writer.string(key).int8(SET).string(value))
+    })
+    const answer = await this.request(ApiKey.alterConfigs, 0, body.boolean(false).done())
+    answer.int32() // throttle time
+    answer.array(() => {
+      const code = answer.int16()
+      const reason = answer.nullableString()
+      answer.int8() // type
+      const resource = answer.string()
+      if (code !== 0)
+        throw new Error(`${type} ${resource} was not set: ${errorName(code)}${reason ? `, ${reason}` : ''}`)
     })
   }
 

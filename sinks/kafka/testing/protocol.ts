@@ -4,7 +4,15 @@
  */
 import { type Reader, Writer } from './wire.ts'
 
-export const ApiKey = { produce: 0, listOffsets: 2, metadata: 3, apiVersions: 18, createTopics: 19 } as const
+export const ApiKey = {
+  produce: 0,
+  listOffsets: 2,
+  metadata: 3,
+  apiVersions: 18,
+  createTopics: 19,
+  deleteTopics: 20,
+  alterConfigs: 44,
+} as const
 export type ApiKey = (typeof ApiKey)[keyof typeof ApiKey]
 
 export const KafkaError = {
