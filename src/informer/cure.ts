@@ -1,16 +1,19 @@
 import type { KubeErrorCode } from '../kube/errors.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { assertNever } from '../lib/assert-never.ts'
-import type { Position, State } from './reflector.ts'
+import { beforeList, type ListBegun, type Position, type State, type StreamAsk } from './state.ts'
 
 /** Where a stream goes on after a failed call or watch. Which wait comes first is not decided here (pace.ts). */
 export function cure<T extends KubeObject>(state: State<T>, code: KubeErrorCode): State<T> {
   switch (state.type) {
-    case 'Empty':
     case 'Lost':
       return state
+    case 'Empty':
+      return state.ask.type === 'Pages' ? state : cureStream(state, state.ask, code)
+    case 'Streaming':
+      return cureStream(state, state.ask, code)
     case 'Paging':
-      return samePageAgain.has(code) ? state : { type: 'Empty', cause: state.cause, last: state.last }
+      return samePageAgain.has(code) ? state : pagesOf(state)
     case 'Listed':
       return cureWatch(state, watchCures[code].start, code)
     case 'Watching':
@@ -31,6 +34,55 @@ const samePageAgain: ReadonlySet<KubeErrorCode> = new Set([
   'unauthorized',
   'forbidden',
 ])
+
+const pagesOf = ({ cause, last }: ListBegun): State<KubeObject> & { type: 'Empty' } => {
+  return { type: 'Empty', cause, last, ask: { type: 'Pages' } }
+}
+
+/**
+ * `again`: the same stream, from its beginning. `few`: the same, but not for ever: what stands before the server may cut
+ * long answers. `newest`: the server does not know the version any more, or not yet. `pages`: this time.
+ */
+type StreamCure = 'again' | 'few' | 'newest' | 'pages'
+
+const streamCures = {
+  refused: 'again',
+  reset: 'few',
+  idle: 'pages',
+  throttled: 'again',
+  unavailable: 'few',
+  server: 'pages',
+  expired: 'newest',
+  'too-large-resource-version': 'newest',
+  unauthorized: 'again',
+  // one may be allowed to list and not to watch
+  forbidden: 'pages',
+  'not-found': 'again',
+  rejected: 'pages',
+  unusable: 'pages',
+} as const satisfies Record<KubeErrorCode, StreamCure>
+
+/** Streams that break off before their marker, one after another, until the list is read page by page. */
+const MAX_BROKEN = 3
+
+function cureStream<T extends KubeObject>(list: ListBegun, ask: StreamAsk, code: KubeErrorCode): State<T> {
+  const { cause, last } = list
+  const cured = streamCures[code]
+  switch (cured) {
+    case 'again':
+      return { type: 'Empty', cause, last, ask }
+    case 'few': {
+      const broken = ask.broken + 1
+      return broken < MAX_BROKEN ? { type: 'Empty', cause, last, ask: { ...ask, broken } } : pagesOf(list)
+    }
+    case 'newest':
+      return { type: 'Empty', cause, last, ask: { ...ask, notOlderThan: undefined } }
+    case 'pages':
+      return pagesOf(list)
+    default:
+      return assertNever(cured)
+  }
+}
 
 /**
  * `again`: the same watch. `check`: the same, once the server has proven that its versions have not gone back.
@@ -67,10 +119,10 @@ function cureWatch<T extends KubeObject>(
     case 'check':
       return { type: 'Lost', resourceVersion, unusableAfter }
     case 'relist':
-      return { type: 'Empty', cause: code === 'expired' ? 'expired' : 'server-error', last: resourceVersion }
+      return beforeList(code === 'expired' ? 'expired' : 'server-error', resourceVersion)
     case 'skip':
       return unusableAfter === resourceVersion
-        ? { type: 'Empty', cause: 'unusable', last: resourceVersion }
+        ? beforeList('unusable', resourceVersion)
         : { type: 'Listed', resourceVersion, unusableAfter: resourceVersion }
     default:
       return assertNever(cure)

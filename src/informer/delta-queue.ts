@@ -59,7 +59,7 @@ export class DeltaQueue<T extends KubeObject> {
   #bytes = 0
   /** Lists among the entries. */
   #lists = 0
-  #list: { readonly cause: InitCause; readonly objects: Store<T> } | undefined
+  #list: Store<T> | undefined
   #closed = false
 
   constructor(options: DeltaQueueOptions<T>) {
@@ -136,19 +136,26 @@ export class DeltaQueue<T extends KubeObject> {
   #push(event: WatchEvent<T>, observedAt: Timestamp): void {
     switch (event.type) {
       case 'Init':
-        this.#list = { cause: event.cause, objects: this.#options.blank() }
+        this.#list = this.#options.blank()
         return
       case 'InitApply': {
         const admitted = this.#options.admit(event.object)
-        if (admitted) this.#list?.objects.put(admitted.key, admitted.object)
+        if (admitted) this.#list?.put(admitted.key, admitted.object)
         return
       }
-      case 'InitDone':
+      case 'InitDelete': {
+        const admitted = this.#options.admit(event.object)
+        if (admitted) this.#list?.delete(admitted.key)
+        return
+      }
+      case 'InitDone': {
         if (!this.#list) return
-        this.#entries.push({ type: 'Replace', ...this.#list, resourceVersion: event.resourceVersion, observedAt })
+        const { cause, resourceVersion } = event
+        this.#entries.push({ type: 'Replace', cause, resourceVersion, objects: this.#list, observedAt })
         this.#lists++
         this.#list = undefined
         return
+      }
       case 'Apply':
       case 'Delete': {
         const admitted = this.#options.admit(event.object)

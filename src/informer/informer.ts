@@ -14,7 +14,8 @@ import { byNamespace, type Indexer, NAMESPACE_INDEX, Store } from './indexer.ts'
 import { type Lister, listerOf } from './lister.ts'
 import { Lockstep } from './lockstep.ts'
 import { type InformerFault, type StreamObserver, silentObserver } from './observer.ts'
-import { type ReflectorOptions, reflect, reflectorDefaults } from './reflector.ts'
+import { reflect } from './reflector.ts'
+import { type ReflectorOptions, reflectorDefaults } from './reflector-options.ts'
 import type { Item, WatchEvent } from './watch-event.ts'
 
 export interface InformerOptions<T extends KubeObject> {
@@ -257,10 +258,7 @@ export class Informer<T extends KubeObject = KubeObject> {
     if (resourceVersion === undefined || this.#forgotten) return
     if ((await this.#options.isServed?.(signal)) ?? true) return
     this.#forgotten = true
-    this.#queue.push([
-      { type: 'Init', cause: 'gone' },
-      { type: 'InitDone', resourceVersion },
-    ])
+    this.#queue.push([{ type: 'Init' }, { type: 'InitDone', cause: 'gone', resourceVersion }])
     this.#lockstep.runUnread()
   }
 
@@ -287,6 +285,7 @@ function positionOf<T extends KubeObject>(event: WatchEvent<T>): ResourceVersion
   switch (event.type) {
     case 'Init':
     case 'InitApply':
+    case 'InitDelete':
       return undefined
     case 'InitDone':
     case 'Bookmark':

@@ -2,7 +2,7 @@ import type { KubeError } from '../kube/errors.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { type BackoffOptions, ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { State } from './reflector.ts'
+import type { State } from './state.ts'
 import type { Item } from './watch-event.ts'
 
 export interface PaceOptions {
@@ -35,11 +35,10 @@ export class Pace {
 
   /** Milliseconds to wait before the step after this one; 0 = none. Call it once for each step. */
   after<T extends KubeObject>(items: readonly Item<T>[], from: State<T>, to: State<T>): number {
-    const first = items[0]
     const last = items.at(-1)
-    if (first && first.type !== 'Failed' && first.type !== 'Opened') this.#progress()
-    if (last?.type === 'InitDone') this.#restarted = false
-    if (last?.type === 'Failed') return this.#failed(last.error, from)
+    if (isProgress(items)) this.#progress()
+    if (isListing(from) && !isListing(to)) this.#restarted = false
+    if (last?.type === 'Failed') return this.#failed(last.error, from, to)
     if (from.type === 'Watching' && to.type === 'Listed') return this.#closed()
     return 0
   }
@@ -48,13 +47,14 @@ export class Pace {
     if (this.#clock.monotonic() - this.#steppedAt >= RESET_AFTER_MS) this.#backoff.reset()
   }
 
-  #failed(error: KubeError, from: State<KubeObject>): number {
-    const listing = from.type === 'Empty' || from.type === 'Paging'
+  #failed(error: KubeError, from: State<KubeObject>, to: State<KubeObject>): number {
     const outdated = error.code === 'expired' || error.code === 'too-large-resource-version'
-    if (listing && outdated && !this.#restarted) {
+    if (isListing(from) && outdated && !this.#restarted) {
       this.#restarted = true
       return 0
     }
+    // pages have not been refused yet, and are asked for until a whole list is in
+    if (isStreamed(from) && !isStreamed(to)) return 0
     this.#steppedAt = this.#clock.monotonic()
     return Math.max(this.#backoff.next(), error.retryAfterMs ?? 0)
   }
@@ -66,3 +66,24 @@ export class Pace {
     return together ? this.#random() * CLOSE_JITTER_MS : 0
   }
 }
+
+/** Only what the server has said counts: a call that begins promises nothing. */
+function isProgress(items: readonly Item<KubeObject>[]): boolean {
+  switch (items[0]?.type) {
+    case undefined:
+    case 'Failed':
+    case 'Opened':
+      return false
+    case 'Init':
+      return items.length > 1
+    default:
+      return true
+  }
+}
+
+function isListing({ type }: State<KubeObject>): boolean {
+  return type === 'Empty' || type === 'Paging' || type === 'Streaming'
+}
+
+const isStreamed = (state: State<KubeObject>): boolean =>
+  state.type === 'Streaming' || (state.type === 'Empty' && state.ask.type === 'Stream')

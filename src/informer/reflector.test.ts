@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import type { KubeErrorCode } from '../kube/errors.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { ManualClock } from '../lib/manual-clock.ts'
-import { type ReflectorOptions, reflect, reflectorDefaults, type State, step } from './reflector.ts'
+import { reflect, step } from './reflector.ts'
+import { type ReflectorOptions, reflectorDefaults } from './reflector-options.ts'
+import type { State } from './state.ts'
 import {
   type Act,
   added,
@@ -92,7 +94,7 @@ for (const [code, cure] of Object.entries(cures) as [KubeErrorCode, (typeof cure
       landmark: { next: 'c', first: a3.metadata.uid, last: a3.metadata.uid },
     }
     assert.equal(short((await stepAfter(listFails(code), paging)).next), cure.list)
-    const empty: State<KubeObject> = { type: 'Empty', cause: 'expired', last: rv(9) }
+    const empty: State<KubeObject> = { type: 'Empty', cause: 'expired', last: rv(9), ask: { type: 'Pages' } }
     assert.deepEqual((await stepAfter(listFails(code), empty)).next, empty)
   })
 }

@@ -1,7 +1,9 @@
 /** For tests: objects in short, an API server that answers by script, and what an informer made of it. */
+import { test } from 'node:test'
 import { KubeError, type KubeErrorCode, type KubeErrorDetails } from '../kube/errors.ts'
 import type { Frame, Frames, ListPage, ListQuery, ListWatch, WatchQuery } from '../kube/list-watch.ts'
 import { type KubeObject, type ResourceVersion, resourceVersion, type Uid } from '../kube/object.ts'
+import { type ListStreaming, StreamedLists } from '../kube/streamed-lists.ts'
 import { abortable, sleep } from '../lib/abort.ts'
 import { assertNever } from '../lib/assert-never.ts'
 import { ManualClock } from '../lib/manual-clock.ts'
@@ -43,6 +45,12 @@ export const bookmark = (version: number): Frame<KubeObject> => ({
   resourceVersion: rv(version),
   initialEventsEnd: false,
 })
+/** The bookmark that ends the objects of a streamed list. */
+export const marker = (version: number): Frame<KubeObject> => ({
+  type: 'BOOKMARK',
+  resourceVersion: rv(version),
+  initialEventsEnd: true,
+})
 export const error = (code: KubeErrorCode, details?: KubeErrorDetails): Frame<KubeObject> => ({
   type: 'ERROR',
   error: fault(code, details),
@@ -71,7 +79,13 @@ export function watchFails(code: KubeErrorCode, details?: KubeErrorDetails): Ans
   return { call: 'watch', acts: fault(code, details) }
 }
 
-/** What was asked: `list`, or `watch 7` with the version. */
+/**
+ * `paged`: a server without streamed lists. `streamed`: one that takes them; what the script has as lists it answers as
+ * streams, each with the frames of the watch that follows it. `as-scripted`: such a one, its streams are watches of the
+ * script.
+ */
+export type ScriptedLists = 'paged' | 'streamed' | 'as-scripted'
+
 type Call = { readonly list: ListQuery } | { readonly watch: WatchQuery }
 
 /** Answers in the order of the script, and by silence when it is over. A call of the other kind throws. */
@@ -81,18 +95,25 @@ export class ScriptedListWatch implements ListWatch<KubeObject> {
   open = 0
   disposals = 0
   #next = 0
+  readonly streaming: ListStreaming | undefined
   readonly #script: readonly Answer[]
   readonly #clock: ManualClock
+  readonly #lists: ScriptedLists
 
-  constructor(script: readonly Answer[], clock: ManualClock) {
+  constructor(script: readonly Answer[], clock: ManualClock, lists: ScriptedLists = 'paged') {
     this.#script = script
     this.#clock = clock
+    this.#lists = lists
+    this.streaming = lists === 'paged' ? undefined : new StreamedLists().of('pods')
   }
 
-  /** The calls in short: `list`, `list next=c`, `check`, `watch 7`. */
+  /** The calls in short: `stream`, `stream 7`, `list`, `list next=c`, `check`, `watch 7`. */
   get asked(): readonly string[] {
     return this.calls.map((call) => {
-      if ('watch' in call) return `watch ${call.watch.resourceVersion}`
+      if ('watch' in call) {
+        const { sendInitialEvents, resourceVersion } = call.watch
+        return [sendInitialEvents ? 'stream' : 'watch', resourceVersion].filter((part) => part).join(' ')
+      }
       if (call.list.limit === 1) return 'check'
       return call.list.continue ? `list next=${call.list.continue}` : 'list'
     })
@@ -112,16 +133,42 @@ export class ScriptedListWatch implements ListWatch<KubeObject> {
 
   async watch(query: WatchQuery, signal: AbortSignal): Promise<Frames<KubeObject>> {
     this.calls.push({ watch: query })
-    const answer = await this.#answer('watch', signal)
-    if (answer.call !== 'watch') throw new Error('unreachable')
-    if (answer.acts instanceof KubeError) throw answer.acts
+    const streamed = query.sendInitialEvents && this.#lists === 'streamed'
+    const acts = streamed ? await this.#streamed(signal) : await this.#watched(signal)
     this.open++
-    const chunks = this.#play(answer.acts, signal)
+    const chunks = this.#play(acts, signal)
     const dispose = async () => {
       this.open--
       this.disposals++
     }
     return { [Symbol.asyncIterator]: () => chunks, [Symbol.asyncDispose]: dispose }
+  }
+
+  async #watched(signal: AbortSignal): Promise<readonly Act[]> {
+    const answer = await this.#answer('watch', signal)
+    if (answer.call !== 'watch') throw new Error('unreachable')
+    if (answer.acts instanceof KubeError) throw answer.acts
+    return answer.acts
+  }
+
+  /** The pages of a list, a chunk each, and the watch after them. */
+  async #streamed(signal: AbortSignal): Promise<readonly Act[]> {
+    const chunks: Frame<KubeObject>[][] = []
+    for (;;) {
+      const answer = await this.#answer('list', signal)
+      if (answer.call !== 'list') throw new Error('unreachable')
+      if (answer.page instanceof KubeError && chunks.length === 0) throw answer.page
+      if (answer.page instanceof KubeError) return [...chunks, answer.page]
+      const { items, resourceVersion, continue: next } = answer.page
+      chunks.push(items.map(added))
+      if (next !== undefined) continue
+      chunks.push([marker(Number(resourceVersion))])
+      const after = this.#script[this.#next]
+      // a watch that cannot be opened comes after one that has ended
+      if (after?.call !== 'watch' || after.acts instanceof KubeError) return [...chunks, 'close']
+      this.#next++
+      return [...chunks, ...after.acts]
+    }
   }
 
   async #answer(call: Answer['call'], signal: AbortSignal): Promise<Answer> {
@@ -138,7 +185,7 @@ export class ScriptedListWatch implements ListWatch<KubeObject> {
       if (act === 'close') return
       if (act instanceof KubeError) throw act
       if ('afterMs' in act) await sleep(act.afterMs, this.#clock, signal)
-      else yield act
+      else if (act.length > 0) yield act
     }
     await silence(signal)
   }
@@ -183,6 +230,18 @@ export class CountingObserver implements StreamObserver {
   }
 }
 
+type RigOptions = Partial<InformerOptions<KubeObject>> & { readonly lists?: ScriptedLists }
+
+/** Two tests: what comes out must not depend on how the lists came in. */
+export function inBothWays(
+  name: string,
+  prove: (rigOf: (...args: ConstructorParameters<typeof Rig>) => Rig) => Promise<void>,
+): void {
+  for (const lists of ['paged', 'streamed'] as const) {
+    test(`${name} (lists ${lists})`, () => prove((script, options) => new Rig(script, { lists, ...options })))
+  }
+}
+
 /** An informer on a script, started, with one reader. Dispose it at the end of the test. */
 export class Rig implements AsyncDisposable {
   readonly clock = new ManualClock()
@@ -193,8 +252,8 @@ export class Rig implements AsyncDisposable {
   readonly reader: DeltaReader
   readonly stop = new AbortController()
 
-  constructor(script: readonly Answer[], options: Partial<InformerOptions<KubeObject>> = {}) {
-    this.api = new ScriptedListWatch(script, this.clock)
+  constructor(script: readonly Answer[], { lists, ...options }: RigOptions = {}) {
+    this.api = new ScriptedListWatch(script, this.clock, lists)
     const { clock, observer } = this
     const onError = (fault: InformerFault) => this.faults.push(fault)
     this.informer = new Informer(this.api, { scope: 'whole', clock, observer, onError, random: () => 0.5, ...options })

@@ -4,11 +4,16 @@ import type { KubeObject, ResourceVersion } from '../kube/object.ts'
 /** Why a list is taken. `gone`: the server has the resource no more, so the list is empty without being asked for. */
 export type InitCause = 'first' | 'expired' | 'restored' | 'server-error' | 'unusable' | 'short-watch' | 'gone'
 
-/** What a reflector has read. `InitApply` between `Init` and `InitDone` are one atomic replace; a new `Init` voids them. */
+/**
+ * What a reflector has read. Everything between `Init` and `InitDone` is one atomic replace; a new `Init` voids it. Why
+ * the list was taken is known at its end only: a streamed one tells its version last.
+ */
 export type WatchEvent<T extends KubeObject = KubeObject> =
-  | { readonly type: 'Init'; readonly cause: InitCause }
+  | { readonly type: 'Init' }
   | { readonly type: 'InitApply'; readonly object: T }
-  | { readonly type: 'InitDone'; readonly resourceVersion: ResourceVersion }
+  /** Gone again before the list was complete. */
+  | { readonly type: 'InitDelete'; readonly object: T }
+  | { readonly type: 'InitDone'; readonly cause: InitCause; readonly resourceVersion: ResourceVersion }
   /** `bytes`: size of the frame on the wire. */
   | { readonly type: 'Apply'; readonly object: T; readonly bytes: number }
   | { readonly type: 'Delete'; readonly object: T; readonly bytes: number }

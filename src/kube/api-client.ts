@@ -9,6 +9,7 @@ import { parseJson } from './json.ts'
 import { withFreshCredentials } from './kube-config.ts'
 import { ResponseBody } from './response-body.ts'
 import { errorFromConnection, errorFromStatus, retryAfterMs } from './status-error.ts'
+import { StreamedLists } from './streamed-lists.ts'
 
 export interface ApiClientOptions {
   readonly clock?: Clock
@@ -65,6 +66,8 @@ const MAX_REFUSAL_BYTES = 256 * 1024
  */
 export class ApiClient implements AsyncDisposable {
   readonly clock: Clock
+  /** What has been learnt of this server. */
+  readonly streamedLists = new StreamedLists()
   readonly #connections: Connections
 
   constructor(config: KubeConfig, { clock = systemClock, reload }: ApiClientOptions = {}) {

@@ -1,5 +1,6 @@
 import type { KubeError } from './errors.ts'
 import type { KubeObject, ResourceVersion } from './object.ts'
+import type { ListStreaming } from './streamed-lists.ts'
 
 /**
  * The two calls that a reflector makes on one stream (resource, namespace, selectors): those are fixed when it is made,
@@ -7,6 +8,8 @@ import type { KubeObject, ResourceVersion } from './object.ts'
  * after an abort nothing opens, whichever await was pending.
  */
 export interface ListWatch<T extends KubeObject> {
+  /** Whether `watch` may be called with `sendInitialEvents`. Absent: never, lists are read page by page. */
+  readonly streaming?: ListStreaming | undefined
   /** One page, in one piece. Items always carry `apiVersion` and `kind`, as watch objects do. */
   list(query: ListQuery, signal: AbortSignal): Promise<ListPage<T>>
   /** Resolves once the server has answered 200; the frames then come from the result. */

@@ -33,6 +33,7 @@ export function listWatch<T extends KubeObject = KubeObject>(
   const listKind = new ListKind(expected)
   const selectors = { labelSelector, fieldSelector }
   return {
+    streaming: client.streamedLists.of(collectionPath(resource, undefined)),
     async list(query, signal): Promise<ListPage<T>> {
       const accept = metadataOnly ? METADATA.list : 'application/json'
       const request = { method: 'GET', path, query: { ...listParameters(query), ...selectors }, accept } as const
