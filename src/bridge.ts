@@ -30,7 +30,7 @@ import type { BridgeConfig } from './config/bridge-config.ts'
 import type { Outcome } from './delivery/entry.ts'
 import { Replay } from './delivery/replay.ts'
 import type { OutboundEvent } from './delivery/sink.ts'
-import type { SinkWorker } from './delivery/worker.ts'
+import type { Closed, SinkWorker } from './delivery/worker.ts'
 import { streamName } from './events/index.ts'
 import type { ApiClient } from './kube/api-client.ts'
 import { clusterUid } from './kube/cluster.ts'
@@ -229,7 +229,10 @@ export class Bridge {
       if (queueEvents > 0) logger.info({ sink: name, events: queueEvents }, 'draining')
     }
     const closed = await Promise.all(this.#sinks.map((sink) => this.#closeSink(sink, drain)))
-    for (const { name, undelivered } of closed) {
+    for (const { name, undelivered, undisposed } of closed) {
+      if (undisposed) {
+        logger.warn({ sink: name, error: undisposed.message }, 'the sink could not be closed; what was delivered is')
+      }
       if (undelivered === 0) continue
       logger.warn(
         { sink: name, events: undelivered, seconds: Math.round((clock.monotonic() - started) / 1000) },
@@ -333,9 +336,8 @@ function every(ms: number, clock: Clock, work: () => void): Disposable {
   return { [Symbol.dispose]: () => timer[Symbol.dispose]() }
 }
 
-interface ClosedSink {
+interface ClosedSink extends Closed {
   readonly name: string
-  readonly undelivered: number
 }
 
 interface Made {

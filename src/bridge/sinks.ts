@@ -3,6 +3,7 @@ import type { SinkConfig } from '../config/bridge-config.ts'
 import { DeadLetterSink } from '../delivery/dead-letter-sink.ts'
 import type { DeadLetterStore } from '../delivery/dead-letters.ts'
 import { workerOptions } from '../delivery/options.ts'
+import { soundLimits } from '../delivery/sound-limits.ts'
 import { SinkWorker } from '../delivery/worker.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -58,7 +59,16 @@ export function startSinks(sinks: readonly SinkConfig[], parts: SinkParts): read
 function start({ options, own, definition }: SinkConfig, parts: SinkParts): RunningSink {
   const { telemetry, stdout, env, clock, random, logger, deadLetters } = parts
   const { name, required, deadLetter } = options
-  const limits = definition.limits(own)
+  const limits = soundLimits(definition.limits(own), (problem) => {
+    const message = 'the sink does not say how large events are: they are counted as JSON'
+    telemetry.states.tell({
+      key: `sizeOf ${name}`,
+      state: problem,
+      level: 'error',
+      message,
+      fields: { sink: name, problem },
+    })
+  })
   const sink = definition.create(own, {
     name,
     clock,

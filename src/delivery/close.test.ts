@@ -113,10 +113,3 @@ test('close while an end waits for its predecessors leaves no timer', async () =
   assert.deepEqual(await closing, { undelivered: 2 })
   assert.equal(clock.pending, 0)
 })
-
-test('close rejects with what the dispose of the sink threw', async () => {
-  const sink = new ScriptedSink()
-  sink[Symbol.asyncDispose] = () => Promise.reject(new Error('cannot flush'))
-  const { worker } = await bench({ sink })
-  await assert.rejects(worker.close(new AbortController().signal), /^Error: cannot flush$/)
-})

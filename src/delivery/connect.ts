@@ -2,6 +2,7 @@ import { sleep, withTimeout } from '../lib/abort.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { DeliveryError } from './errors.ts'
+import { withGrace } from './grace.ts'
 import type { WorkerOptions } from './options.ts'
 import { pauseDelay } from './retry.ts'
 import type { Sink } from './sink.ts'
@@ -30,7 +31,7 @@ export async function connect(
   return false
 }
 
-/** Settles only after the sink has. */
+/** Settles only after the sink has, or soon after the signal. */
 async function tryToConnect(
   sink: Sink,
   { name, timeoutMs }: WorkerOptions,
@@ -38,7 +39,8 @@ async function tryToConnect(
   signal: AbortSignal,
 ): Promise<DeliveryError | undefined> {
   try {
-    await withTimeout(timeoutMs, clock, signal, (timed) => sink.connect(timed))
+    const refusal = () => new DeliveryError('unavailable', `sink ${name} did not end connect when it was told to`)
+    await withTimeout(timeoutMs, clock, signal, (timed) => withGrace(sink.connect(timed), { clock, refusal }, signal))
     return undefined
   } catch (error) {
     if (error instanceof DeliveryError) return error

@@ -35,7 +35,10 @@ export function isThrottle(code: DeliveryErrorCode): boolean {
   return row.class === 'sink' && row.partial === 'rate'
 }
 
-/** A failed delivery. `message` holds at most 1 KiB and never a payload, a header or the query of a URL. */
+/**
+ * A failed delivery. `message` holds at most 1 KiB and never a payload, a header or the query of a URL. Throws a TypeError
+ * for a code that there is not.
+ */
 export class DeliveryError extends Error {
   override readonly name = 'DeliveryError'
   readonly code: DeliveryErrorCode
@@ -48,8 +51,13 @@ export class DeliveryError extends Error {
     details: { readonly retryAfterMs?: number | undefined; readonly cause?: unknown } = {},
   ) {
     super(message.slice(0, 1024), details.cause === undefined ? undefined : { cause: details.cause })
+    if (!Object.hasOwn(deliveryErrors, code)) {
+      throw new TypeError(`there is no code ${String(code)}, only ${Object.keys(deliveryErrors).join(', ')}`)
+    }
     this.code = code
-    this.retryAfterMs = details.retryAfterMs
+    const { retryAfterMs } = details
+    // what a target said may be no number; nothing is as good as that
+    this.retryAfterMs = Number.isFinite(retryAfterMs) && Number(retryAfterMs) >= 0 ? retryAfterMs : undefined
   }
 
   get retryable(): boolean {

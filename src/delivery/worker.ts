@@ -14,6 +14,7 @@ import { connect } from './connect.ts'
 import type { DeadLetterCode, DeadLetterStore } from './dead-letters.ts'
 import type { Ack, Entry } from './entry.ts'
 import { type DeliveryError, deliveryErrors } from './errors.ts'
+import { withGrace } from './grace.ts'
 import { Health } from './health.ts'
 import { type FailedAttempt, Judge } from './judge.ts'
 import type { Lane } from './lanes.ts'
@@ -32,6 +33,14 @@ export interface WorkerParts {
   readonly observer?: DeliveryObserver
   /** @default Math.random */
   readonly random?: Random
+}
+
+/** What is left when a worker is closed. */
+export interface Closed {
+  /** Events that were accepted and not acknowledged. */
+  readonly undelivered: number
+  /** Why the sink could not be disposed, if so. */
+  readonly undisposed?: Error
 }
 
 /**
@@ -71,7 +80,7 @@ export class SinkWorker {
 
   readonly #stop = new AbortController()
   readonly #connecting: Promise<void>
-  #closing: Promise<{ readonly undelivered: number }> | undefined
+  #closing: Promise<Closed> | undefined
   #onDrained: (() => void) | undefined
   #onQuiet: (() => void) | undefined
   readonly #reject: (error: unknown) => void
@@ -153,9 +162,10 @@ export class SinkWorker {
 
   /**
    * Takes no more, delivers what it can until `deadline` aborts, and disposes the sink. What was not delivered by then
-   * is not acknowledged. Rejects with what the sink's dispose threw. Further calls return the first one's promise.
+   * is not acknowledged. Never rejects, and waits for a sink that does not settle no longer than `GRACE_MS`, twice.
+   * Further calls return the first one's promise.
    */
-  close(deadline: AbortSignal): Promise<{ readonly undelivered: number }> {
+  close(deadline: AbortSignal): Promise<Closed> {
     this.#closing ??= this.#close(deadline)
     return this.#closing
   }
@@ -332,7 +342,7 @@ export class SinkWorker {
     })
   }
 
-  async #close(deadline: AbortSignal): Promise<{ readonly undelivered: number }> {
+  async #close(deadline: AbortSignal): Promise<Closed> {
     this.#queue.drain(new Error(`sink ${this.#options.name} is closed`))
     if (this.#queue.length > 0) {
       this.#schedulePump()
@@ -351,8 +361,19 @@ export class SinkWorker {
       this.#onQuiet = quiet.resolve
       await quiet.promise
     }
-    await this.#sink[Symbol.asyncDispose]()
-    return { undelivered: this.#queue.length }
+    const undisposed = await this.#dispose()
+    return { undelivered: this.#queue.length, ...(undisposed && { undisposed }) }
+  }
+
+  /** Why it failed, if it did: what was delivered is, whatever the sink leaves behind. */
+  async #dispose(): Promise<Error | undefined> {
+    const refusal = () => new Error(`sink ${this.#options.name} did not end its dispose in time`)
+    try {
+      await withGrace(this.#sink[Symbol.asyncDispose](), { clock: this.#clock, refusal }, this.#stop.signal)
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error : new Error(`sink ${this.#options.name} threw a ${typeof error}`)
+    }
   }
 
   #guard(work: () => void): void {
