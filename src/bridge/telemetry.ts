@@ -10,6 +10,7 @@ import type { Redact } from '../redact/redact.ts'
 import type { StateLog } from '../telemetry/log.ts'
 import type { DegradedReason, Metrics } from '../telemetry/metrics.ts'
 import type { SnapshotOutcome } from './output.ts'
+import { tellSpool } from './spool.ts'
 
 export interface Telemetry {
   readonly metrics: Metrics
@@ -99,7 +100,7 @@ export function streamFailed(stream: string, error: unknown, states: StateLog): 
   states.tell({ key: `stream ${stream}`, state, level: 'warn', message, fields })
 }
 
-export function deliveryObserver(sink: string, { metrics, states }: Telemetry): DeliveryObserver {
+export function deliveryObserver(sink: string, { metrics, logger, states }: Telemetry): DeliveryObserver {
   const counts = metrics.sink(sink)
   return {
     attempt: ({ durationMs }) => counts.attempt({ durationMs }),
@@ -121,6 +122,7 @@ export function deliveryObserver(sink: string, { metrics, states }: Telemetry): 
       counts.overflowed()
       overflowed(stream, sink, events, states)
     },
+    spool: (news) => tellSpool(sink, news, { metrics, logger, states }),
     state: (state) => {
       counts.state(state)
       logSinkState(sink, state, states)

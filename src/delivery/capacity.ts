@@ -54,7 +54,7 @@ export class Capacity {
   enter(bytes: number, admit: () => void, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason)
     if (this.#closed) return Promise.reject(this.#closed.reason)
-    if (this.#waiters.size === 0 && this.#fits(bytes)) {
+    if (this.#waiters.size === 0 && this.fits(bytes)) {
       this.#admit(bytes, admit)
       return admitted
     }
@@ -81,6 +81,12 @@ export class Capacity {
       })
       this.#waiters.add(waiter)
     })
+  }
+
+  /** Whether there is room for one more of this size. */
+  fits(bytes: number): boolean {
+    if (this.#events === 0) return true
+    return this.#events < this.#limits.events && this.#bytes + bytes <= this.#limits.bytes
   }
 
   /** Admits one without asking for room: the caller makes some, if `excess` says so. */
@@ -130,13 +136,8 @@ export class Capacity {
 
   #admitNext(): void {
     for (const waiter of this.#waiters) {
-      if (!this.#fits(waiter.bytes)) return
+      if (!this.fits(waiter.bytes)) return
       waiter.admit()
     }
-  }
-
-  #fits(bytes: number): boolean {
-    if (this.#events === 0) return true
-    return this.#events < this.#limits.events && this.#bytes + bytes <= this.#limits.bytes
   }
 }

@@ -18,7 +18,19 @@ export type Outcome =
   /** It was not delivered, nor was anything else that its stream had waiting: the queue was full. */
   | { readonly type: 'overflowed' }
 
-export type Ack = (outcome: Outcome) => void
+export interface Ack {
+  (outcome: Outcome): void
+  /** For an event that waits on disk while its object leaves the memory: what is told of it then, instead of this. */
+  readonly share?: () => SharedAck
+}
+
+/** Answers for many events that wait on disk: those of one stream, in the order of their offers. */
+export interface SharedAck {
+  /** What became of one of them. `offeredAt` is RFC 3339. */
+  settle(event: OutboundEvent, outcome: Outcome, offeredAt: string): void
+  /** So many of them, the last ones, are lost: the disk has failed. */
+  lose(events: number): void
+}
 
 /**
  * An offered event on its way through a worker. It is in exactly one place at a time: held by a fence, in its lane, or
@@ -72,6 +84,8 @@ export class Entry {
   before: Entry | undefined
   /** It was given up, and its letter is on the way to the store. */
   isHeld = false
+  /** Its place in the spool; undefined if it has none. */
+  offset: number | undefined
   settled = false
 
   constructor(event: OutboundEvent, bytes: number, offeredAt: number, ack: Ack) {
@@ -95,6 +109,16 @@ export class Entry {
     this.takeOver(newer.#ack)
     newer.#firstAck = undefined
     newer.#ack = () => {}
+  }
+
+  /** See `Ack`. Asked once. */
+  shareAck(): SharedAck | undefined {
+    return this.#ack.share?.()
+  }
+
+  /** Whoever offered it does not wait for it any more. */
+  mute(): void {
+    this.#ack = () => {}
   }
 
   /** Tells everybody whose event it holds. */

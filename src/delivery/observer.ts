@@ -1,6 +1,8 @@
 /** What a worker tells about itself, in numbers. */
 import type { DeadLetter } from './dead-letters.ts'
 import type { DeliveryError, DeliveryErrorCode } from './sink.ts'
+import type { SpoolStats } from './spool.ts'
+import type { SpoolNews } from './spool-log.ts'
 
 /** Whether a sink is in order. */
 export type SinkState =
@@ -33,6 +35,8 @@ export interface DeliveryObserver {
   merged(events: number): void
   /** The queue was full: all that this stream had waiting was dropped. */
   overflowed(stream: string, events: number): void
+  /** How the spool does. */
+  spool(news: SpoolNews): void
   state(state: SinkState): void
 }
 
@@ -45,6 +49,7 @@ export const noObserver: DeliveryObserver = {
   degraded() {},
   merged() {},
   overflowed() {},
+  spool() {},
   state() {},
 }
 
@@ -66,4 +71,6 @@ export interface WorkerStats {
   readonly permitted: number
   /** Lanes in back-off. */
   readonly backingOff: number
+  /** Of a sink that has one. */
+  readonly spool?: SpoolStats
 }

@@ -3,6 +3,7 @@ import type { Infer } from '../lib/json-schema.ts'
 import { parseBytes, parseDuration } from '../lib/units.ts'
 import type { RetryOptions } from './retry.ts'
 import type { SinkLimits } from './sink.ts'
+import type { SpoolOptions } from './spool-log.ts'
 
 /** The keys that all sinks share; a sink's own schema adds the others. */
 export const sinkOptionsSchema = {
@@ -70,10 +71,35 @@ export const sinkOptionsSchema = {
         events: { type: 'integer', minimum: 1, default: 10_000, description: 'Events in the queue.' },
         bytes: { type: 'string', format: 'bytes', default: '64MiB', description: 'Encoded size of the queue.' },
         whenFull: {
-          enum: ['coalesce', 'block'],
+          enum: ['coalesce', 'block', 'spool'],
           default: 'coalesce',
           description:
-            'coalesce: from half of a limit on, or while the sink is unavailable, only the newest state of each object is kept, and its events say `collapsed`; at a limit the queue of the stream that holds most of it is dropped and made up for by a `gap` and a full snapshot for this sink alone. block: the streams that lead here stop reading, for all their sinks, until there is room; every version arrives.',
+            'coalesce: from half of a limit on, or while the sink is unavailable, only the newest state of each object is kept, and its events say `collapsed`; at a limit the queue of the stream that holds most of it is dropped and made up for by a `gap` and a full snapshot for this sink alone. block: the streams that lead here stop reading, for all their sinks, until there is room; every version arrives. spool: every event is written to a disk first (`queue.spool`), so that nobody waits until that is full, and what was not delivered outlives the process; every version arrives.',
+        },
+        spool: {
+          type: 'object',
+          required: ['path'],
+          additionalProperties: false,
+          description: 'Where events wait on disk. Only and always with `whenFull: spool`.',
+          properties: {
+            path: {
+              type: 'string',
+              minLength: 1,
+              description: 'Folder of this sink alone, used by one process at a time.',
+            },
+            bytes: {
+              type: 'string',
+              format: 'bytes',
+              default: '1GiB',
+              description: 'Size of that folder. When it is reached, the streams that lead here wait, as with block.',
+            },
+            fsync: {
+              enum: ['always', 'interval', 'none'],
+              default: 'always',
+              description:
+                'What an accepted event outlives. always: the loss of power. interval: the end of the process; a loss of power takes at most the last second. none: the end of the process only.',
+            },
+          },
         },
       },
     },
@@ -123,6 +149,17 @@ export const sinkOptionsSchema = {
 /** A sink's common keys, after defaults were filled in. */
 export type SinkOptions = Infer<typeof sinkOptionsSchema>
 
+/** What a full queue does. */
+export type WhenFull = 'coalesce' | 'block' | 'spool'
+
+export interface QueueOptions {
+  readonly events: number
+  readonly bytes: number
+  readonly whenFull: WhenFull
+  /** Of `spool`, and of nothing else. */
+  readonly spool?: SpoolOptions
+}
+
 /** What a worker runs by: milliseconds and bytes. */
 export interface WorkerOptions {
   readonly name: string
@@ -130,7 +167,7 @@ export interface WorkerOptions {
   readonly concurrency: number
   readonly timeoutMs: number
   readonly batch: { readonly events: number; readonly bytes: number; readonly lingerMs: number }
-  readonly queue: { readonly events: number; readonly bytes: number; readonly whenFull: 'coalesce' | 'block' }
+  readonly queue: QueueOptions
   readonly retry: RetryOptions
   readonly maxEventBytes: number
 }
@@ -149,7 +186,12 @@ export function workerOptions(options: SinkOptions, limits: SinkLimits): WorkerO
       bytes: Math.min(bytesOr(batch.bytes, limits.maxBatchBytes), limits.maxBatchBytes),
       lingerMs: parseDuration(batch.linger),
     },
-    queue: { events: queue.events, bytes: parseBytes(queue.bytes), whenFull: queue.whenFull },
+    queue: {
+      events: queue.events,
+      bytes: parseBytes(queue.bytes),
+      whenFull: queue.whenFull,
+      ...(queue.spool && { spool: { ...queue.spool, bytes: parseBytes(queue.spool.bytes) } }),
+    },
     retry: {
       initialMs: parseDuration(retry.initial),
       maxMs: parseDuration(retry.max),

@@ -5,13 +5,15 @@
  *                                                           ^                         |
  *                                                           +-------- putBack --------+
  *
- * Without room an offer waits (`block`), or nobody ever waits (`coalesce`): then, from half of a limit until below a
- * quarter of both, and while the sink is out of order, an event is merged into the one before it of the same object; and
- * at a limit all that the stream with the largest share has waiting is dropped.
+ * Without room an offer waits (`block`), or the event does so on disk, where each is written first (`spool`, spool.ts), or
+ * nobody ever waits (`coalesce`): then, from half of a limit until below a quarter of both, and while the sink is out of
+ * order, an event is merged into the one before it of the same object (coalescer.ts); and at a limit all that the stream
+ * with the largest share has waiting is dropped (overflow.ts).
  */
+import type { Disk } from '../journal/disk.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Batcher } from './batcher.ts'
-import { Capacity } from './capacity.ts'
+import { Capacity, type CapacityLimits } from './capacity.ts'
 import { Coalescer } from './coalescer.ts'
 import type { DeadLetterCode } from './dead-letters.ts'
 import { type Ack, Entry, type Outcome } from './entry.ts'
@@ -19,13 +21,18 @@ import type { DeliveryError } from './errors.ts'
 import { Fences, type Proof } from './fences.ts'
 import { type Lane, Lanes } from './lanes.ts'
 import type { SinkState, WorkerStats } from './observer.ts'
-import type { WorkerOptions } from './options.ts'
+import type { QueueOptions, WorkerOptions } from './options.ts'
+import { largestShare } from './overflow.ts'
 import type { OutboundEvent, SinkLimits } from './sink.ts'
+import { Spool } from './spool.ts'
+import type { SpoolNews } from './spool-log.ts'
 
 const accepted = Promise.resolve()
 
 /** A lane in back-off may hold this part of the queue's limits. */
 const LANE_SHARE = 1 / 4
+/** So much of them is for what waits to be written to a spool. */
+const UNWRITTEN_SHARE = 1 / 4
 
 export interface QueueParts {
   readonly limits: SinkLimits
@@ -42,12 +49,17 @@ export interface QueueParts {
   readonly onReady: () => void
   /** An event goes out smaller than it was offered. */
   readonly onDegraded: () => void
-  /** Everything is settled. */
+  /** Everything is settled, or on disk. */
   readonly onEmpty: () => void
   /** `hasRoom` is true and was not. */
   readonly onRoom: () => void
   readonly onMerged: (events: number) => void
   readonly onOverflow: (stream: string, events: number) => void
+  readonly onSpool: (news: SpoolNews) => void
+  /** A bug, met while nobody waits. */
+  readonly onError: (error: unknown) => void
+  /** Of a spool. @default the one of this machine */
+  readonly disk?: Disk
   /** Puts the event into the dead letters and settles it. */
   readonly giveUp: (entry: Entry, code: DeadLetterCode, reason: string) => void
   /** Runs what a timer calls, and reports what it throws. */
@@ -64,6 +76,7 @@ export class Queue {
   /** Oldest first. */
   readonly #unsettled = new Set<Entry>()
   readonly #coalescer: Coalescer | undefined
+  readonly #spool: Spool | undefined
   #state: 'open' | 'draining' | 'closed' = 'open'
   #coalescing = false
   /** All that waited when the queue was filling up was merged. */
@@ -74,7 +87,8 @@ export class Queue {
     const { limits, clock, openSince, onReady, guard } = parts
     this.#options = options
     this.#parts = parts
-    this.#capacity = new Capacity(options.queue)
+    const { queue } = options
+    this.#capacity = new Capacity(queue.spool ? shareOf(queue, 1 - UNWRITTEN_SHARE) : queue)
     this.#lanes = new Lanes({
       sameKeyInBatch: limits.sameKeyInBatch,
       clock,
@@ -91,7 +105,22 @@ export class Queue {
       abort: (entry, cause) => this.#abort(entry, cause),
       guard,
     })
-    if (options.queue.whenFull === 'coalesce') {
+    if (queue.spool) {
+      this.#spool = new Spool({
+        options: queue.spool,
+        window: shareOf(queue, UNWRITTEN_SHARE),
+        clock,
+        ...(parts.disk && { disk: parts.disk }),
+        fits: (bytes) => this.#capacity.fits(bytes),
+        feed: (entry) => this.#admit(entry),
+        entryOf: (event, ack, offeredAt) => this.#entryOf(event, ack, offeredAt),
+        onFull: () => this.#relieveOldest(),
+        onWritten: () => parts.onEmpty(),
+        onNews: parts.onSpool,
+        onError: parts.onError,
+      })
+    }
+    if (queue.whenFull === 'coalesce') {
       this.#coalescer = new Coalescer({
         put: (entry, event) => this.#put(entry, event),
         remove: (entries) => this.#drop(entries, { type: 'merged' }),
@@ -107,7 +136,7 @@ export class Queue {
   get hasRoom(): boolean {
     const sinkState = this.#parts.sinkState()
     const isTaken = sinkState === 'open' || (sinkState === 'probing' && this.#unsettled.size === 0)
-    return isTaken && this.#capacity.isFree && this.#state === 'open'
+    return isTaken && this.#capacity.isFree && this.#state === 'open' && (this.#spool?.isDirect ?? true)
   }
 
   /** The sink is in order now, or not any more. */
@@ -118,19 +147,39 @@ export class Queue {
     if (isNew) this.#parts.onRoom()
   }
 
-  /** Accepted and not settled. */
+  /** Accepted and not settled, on disk or not. */
   get length(): number {
-    return this.#unsettled.size
+    const { waiting = 0, unwritten = 0 } = this.#spool ?? {}
+    return this.#unsettled.size + waiting + unwritten
+  }
+
+  /** So many of them outlive the process. */
+  get onDisk(): number {
+    return this.#spool?.events ?? 0
+  }
+
+  /** See `Spool.positions`. */
+  get positions(): Promise<ReadonlyMap<string, string>> {
+    return this.#spool?.positions ?? Promise.resolve(new Map())
   }
 
   /** Resolves when the event is accepted. Rejects with `signal.reason`, or that of `drain`; then it is not in here. */
   offer(event: OutboundEvent, ack: Ack, signal: AbortSignal): Promise<void> {
+    if (!this.#spool) return this.enqueue(event, ack, signal)
+    const entry = this.#entryOf(event, ack)
+    return this.#isTooLarge(entry) ? this.#admitUnwritten(entry, this.#spool, signal) : this.#spool.offer(entry, signal)
+  }
+
+  /** The same, but that a spool has yet to write it: it is accepted if the process does not end before. */
+  enqueue(event: OutboundEvent, ack: Ack, signal: AbortSignal): Promise<void> {
     if (this.#coalescer && this.#state === 'open' && !signal.aborted) {
       this.#offerAtOnce(event, ack, this.#coalescer)
       return accepted
     }
     const entry = this.#entryOf(event, ack)
-    return this.#capacity.enter(entry.bytes, () => this.#accept(entry), signal)
+    if (!this.#spool) return this.#capacity.enter(entry.bytes, () => this.#accept(entry), signal)
+    if (this.#isTooLarge(entry)) return this.#admitUnwritten(entry, this.#spool, signal)
+    return this.#spool.enqueue(entry, signal)
   }
 
   /** The next batch; empty if nothing is ready, or may still wait for others. Its lanes are locked until `putBack`. */
@@ -184,7 +233,8 @@ export class Queue {
     entry.ack(outcome) // before the fence opens: an `end` tells what became of those before it
     if (entry.lane || entry.isHeld) this.#fences.settled(entry)
     this.#capacity.release(entry.bytes)
-    if (this.#unsettled.size === 0) this.#parts.onEmpty()
+    this.#spool?.settled(entry)
+    if (this.length === this.onDisk) this.#parts.onEmpty()
     this.watchRoom()
   }
 
@@ -222,14 +272,21 @@ export class Queue {
   drain(reason: unknown): void {
     if (this.#state === 'open') this.#state = 'draining'
     this.#capacity.close(reason)
+    this.#spool?.drain(reason)
   }
 
   /** Forgets all timers: what is not settled stays so. */
   close(): void {
     this.#state = 'closed'
+    this.#spool?.stop()
     this.#fences.close()
     this.#lanes.close()
     this.#batcher.reset()
+  }
+
+  /** After `close`, and when nothing is under way: what is on disk stays there. */
+  async release(): Promise<void> {
+    await this.#spool?.close()
   }
 
   stats(): Omit<WorkerStats, 'state' | 'inFlight' | 'permitted'> {
@@ -239,16 +296,17 @@ export class Queue {
       queueEvents: this.#capacity.events,
       queueBytes: this.#capacity.bytes,
       oldestAgeMs: oldest ? this.#parts.clock.monotonic() - oldest.offeredAt : 0,
-      blockedOffers: this.#capacity.waiting,
+      blockedOffers: this.#capacity.waiting + (this.#spool?.blockedOffers ?? 0),
       coalescing: this.#coalescing,
       backingOff: this.#lanes.waiting,
+      ...(this.#spool && { spool: this.#spool.stats() }),
     }
   }
 
   /** In the largest of its forms that the sink takes; in the smallest if it takes none. */
-  #entryOf(event: OutboundEvent, ack: Ack): Entry {
+  #entryOf(event: OutboundEvent, ack: Ack, offeredAt = this.#parts.clock.monotonic()): Entry {
     const { form, bytes } = this.#fit(event)
-    const entry = new Entry(event, bytes, this.#parts.clock.monotonic(), ack)
+    const entry = new Entry(event, bytes, offeredAt, ack)
     entry.event = form
     return entry
   }
@@ -270,9 +328,7 @@ export class Queue {
     this.#watchFilling()
     const wasFree = this.#capacity.isFree
     if (!this.#coalescing || !coalescer.merge(event, ack)) {
-      const entry = this.#entryOf(event, ack)
-      this.#capacity.admit(entry.bytes)
-      this.#accept(entry)
+      this.#admit(this.#entryOf(event, ack))
     }
     this.#watchFilling()
     if (this.#capacity.isFilling && !this.#isMerged) {
@@ -305,22 +361,10 @@ export class Queue {
   /** While a limit is exceeded, drops what waits of the stream that has the largest part of it. */
   #overflow(): void {
     for (let excess = this.#capacity.excess; excess; excess = this.#capacity.excess) {
-      const streams = new Map<string, { readonly entries: Entry[]; bytes: number }>()
-      for (const entry of this.#unsettled) {
-        const { stream, supersedes } = entry.offered
-        if (entry.isUnderWay || supersedes) continue // that a history is void is told in any case
-        const share = streams.get(stream) ?? { entries: [], bytes: 0 }
-        share.entries.push(entry)
-        share.bytes += entry.bytes
-        streams.set(stream, share)
-      }
-      const partOf = ({ entries, bytes }: { readonly entries: Entry[]; readonly bytes: number }) =>
-        excess === 'events' ? entries.length : bytes
-      const [largest] = [...streams].sort(([, a], [, b]) => partOf(b) - partOf(a))
-      if (!largest) return
-      const [stream, { entries }] = largest
-      this.#parts.onOverflow(stream, entries.length)
-      this.#drop(entries, { type: 'overflowed' })
+      const share = largestShare(this.#unsettled, excess)
+      if (!share) return
+      this.#parts.onOverflow(share.stream, share.entries.length)
+      this.#drop(share.entries, { type: 'overflowed' })
     }
   }
 
@@ -342,12 +386,27 @@ export class Queue {
     for (const entry of entries) this.settle(entry, outcome)
   }
 
+  #isTooLarge({ bytes }: Entry): boolean {
+    return bytes > this.#options.maxEventBytes
+  }
+
+  /** It will be given up at once, so no disk needs to keep it. */
+  #admitUnwritten(entry: Entry, spool: Spool, signal: AbortSignal): Promise<void> {
+    return spool.admitUnwritten(entry.bytes, () => this.#admit(entry), signal)
+  }
+
+  /** Whether there is room for it or not. */
+  #admit(entry: Entry): void {
+    this.#capacity.admit(entry.bytes)
+    this.#accept(entry)
+  }
+
   /** There is room for it. */
   #accept(entry: Entry): void {
     this.#unsettled.add(entry)
     this.#coalescer?.accepted(entry)
     const { maxEventBytes } = this.#options
-    if (entry.bytes > maxEventBytes) {
+    if (this.#isTooLarge(entry)) {
       const reason = `${entry.bytes} bytes in its smallest form, the limit is ${maxEventBytes}`
       this.#parts.giveUp(entry, 'too-large', reason)
       return
@@ -432,10 +491,22 @@ export class Queue {
     const behind = lane.length + held.events - 1
     if (behind === 0) return
     if (behind + 1 <= events * LANE_SHARE && lane.bytes + held.bytes <= bytes * LANE_SHARE) return
+    this.#giveUpHead(lane, head, `${behind} events waited behind it`)
+  }
+
+  /** Nor must it fill a disk: that is given free only up to the oldest event that is not settled. */
+  #relieveOldest(): void {
+    const [oldest] = this.#unsettled
+    const { lane } = oldest ?? {}
+    if (!oldest || lane?.state !== 'waiting' || lane.first !== oldest) return
+    if (this.#parts.openSince() === undefined || !this.#parts.isAtFault(oldest)) return
+    this.#giveUpHead(lane, oldest, 'the spool is full behind it')
+  }
+
+  #giveUpHead(lane: Lane, head: Entry, why: string): void {
     lane.shift()
     this.#endBackOff(lane, head)
-    const reason = `${behind} events waited behind it; its last error: ${head.error?.message}`
-    this.#parts.giveUp(head, 'lane-full', reason)
+    this.#parts.giveUp(head, 'lane-full', `${why}; its last error: ${head.error?.message}`)
   }
 
   /** Its time is over. */
@@ -449,4 +520,8 @@ export class Queue {
     head.delayMs = undefined
     this.#lanes.release(lane)
   }
+}
+
+function shareOf({ events, bytes }: QueueOptions, share: number): CapacityLimits {
+  return { events: Math.max(1, Math.floor(events * share)), bytes: Math.floor(bytes * share) }
 }

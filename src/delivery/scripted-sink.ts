@@ -106,10 +106,15 @@ function mergeVersions(first: OutboundEvent, newer: OutboundEvent): OutboundEven
   if (from.uid !== to.uid || from.uid === undefined) return undefined
   const ends = (type: string) => type.includes('deleted')
   if (ends(from.type) && !ends(to.type)) return undefined
-  const merged = {
+  const attributes = { ...to, collapsed: true, type: ends(to.type) ? to.type : from.type }
+  const merged: OutboundEvent = {
     ...newer,
-    attributes: { ...to, collapsed: true, type: ends(to.type) ? to.type : from.type },
-    merge: (newest: OutboundEvent) => mergeVersions(merged, newest),
+    attributes,
+    smaller: () => {
+      const form = newer.smaller?.()
+      return form && { ...form, attributes }
+    },
+    merge: (newest) => mergeVersions(merged, newest),
   }
   return merged
 }
@@ -176,6 +181,7 @@ export async function bench(settings: BenchOptions = {}): Promise<Bench> {
     degraded() {},
     merged() {},
     overflowed() {},
+    spool() {},
     state: (state) => states.push(state),
     ...settings.observer,
   }

@@ -7,6 +7,7 @@
  *              +----------------------- again ------------------------+
  */
 import { addAbortListener } from 'node:events'
+import type { Disk } from '../journal/disk.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type AttemptResult, attempt } from './attempt.ts'
@@ -19,7 +20,7 @@ import { Health } from './health.ts'
 import { type FailedAttempt, Judge } from './judge.ts'
 import type { Lane } from './lanes.ts'
 import { type DeliveryObserver, noObserver, type WorkerStats } from './observer.ts'
-import type { WorkerOptions } from './options.ts'
+import type { WhenFull, WorkerOptions } from './options.ts'
 import { Queue } from './queue.ts'
 import { lessonOf, type Place } from './ramp.ts'
 import type { OutboundEvent, Sink, SinkLimits } from './sink.ts'
@@ -33,12 +34,16 @@ export interface WorkerParts {
   readonly observer?: DeliveryObserver
   /** @default Math.random */
   readonly random?: Random
+  /** Of a spool. @default the one of this machine */
+  readonly disk?: Disk
 }
 
 /** What is left when a worker is closed. */
 export interface Closed {
-  /** Events that were accepted and not acknowledged. */
+  /** Events that were accepted and not acknowledged, and are nowhere else. */
   readonly undelivered: number
+  /** Those that stay in the spool, for the next process. */
+  readonly spooled?: number
   /** Why the sink could not be disposed, if so. */
   readonly undisposed?: Error
 }
@@ -47,6 +52,8 @@ export interface Closed {
  * Guarantees, for every event whose `offer` resolved, unless the worker is closed before:
  * - it is delivered, put into the dead letters, or dropped because its stream superseded it, and `ack` is called exactly
  *   once, then and not earlier;
+ * - with `spool` that is so also if the process ends in between, but that `ack` is not called by another process, and that
+ *   what was settled shortly before is sent again;
  * - with `coalesce` it may also be merged into another one of its object that is offered before and not settled, or be
  *   dropped with all that its stream has waiting because the queue is full (`overflowed`);
  * - events with one key leave in the order in which they were offered, and none leaves while one before it may still land;
@@ -86,7 +93,7 @@ export class SinkWorker {
   readonly #reject: (error: unknown) => void
 
   constructor(options: WorkerOptions, parts: WorkerParts) {
-    const { sink, limits, clock, deadLetters, observer = noObserver, random = Math.random } = parts
+    const { sink, limits, clock, deadLetters, disk, observer = noObserver, random = Math.random } = parts
     this.#options = options
     this.#sink = sink
     this.#clock = clock
@@ -107,10 +114,13 @@ export class SinkWorker {
       isPoison: (entry) => this.#judge.isPoison(entry),
       onReady: () => this.#schedulePump(),
       onDegraded: () => observer.degraded(),
-      onEmpty: () => this.#onDrained?.(),
+      onEmpty: () => this.#tellDrained(),
       onRoom: () => this.#scheduleRoom(),
       onMerged: (events) => observer.merged(events),
       onOverflow: (stream, events) => observer.overflowed(stream, events),
+      onSpool: (news) => observer.spool(news),
+      onError: (error) => this.#fail(error),
+      ...(disk && { disk }),
       giveUp: (entry, code, reason) => this.#giveUp(entry, code, reason),
       guard,
     })
@@ -123,6 +133,7 @@ export class SinkWorker {
       onChange: (state) => {
         observer.state(state)
         this.#queue.watchRoom()
+        this.#tellDrained()
         this.#schedulePump()
       },
       guard,
@@ -134,14 +145,27 @@ export class SinkWorker {
   /**
    * Resolves when the event is accepted, not when it is delivered: that is `ack`, called exactly once, from then on;
    * `merged` only if a later ack holds what is newer, and one before it is still owed.
-   * While the queue is full it waits (`block`); or it never does (`coalesce`). Rejects with `signal.reason`, or with an Error when the worker is closed; then `ack`
-   * is never called.
+   * While the queue is full it waits (`block`), until the event is on disk (`spool`), or not at all (`coalesce`). Rejects
+   * with `signal.reason`, or with an Error when the worker is closed; then `ack` is never called.
    */
   offer(event: OutboundEvent, ack: Ack, signal: AbortSignal): Promise<void> {
     return this.#queue.offer(event, ack, signal)
   }
 
-  get whenFull(): 'coalesce' | 'block' {
+  /**
+   * The same, but that with `spool` the event is still to be written, so that many can share a write: it is accepted
+   * unless the process ends before. What is offered later is written later.
+   */
+  enqueue(event: OutboundEvent, ack: Ack, signal: AbortSignal): Promise<void> {
+    return this.#queue.enqueue(event, ack, signal)
+  }
+
+  /** What an earlier process has left in the spool, see `Spool.positions`; resolves when that is known. */
+  get spooledPositions(): Promise<ReadonlyMap<string, string>> {
+    return this.#queue.positions
+  }
+
+  get whenFull(): WhenFull {
     return this.#options.queue.whenFull
   }
 
@@ -162,7 +186,8 @@ export class SinkWorker {
 
   /**
    * Takes no more, delivers what it can until `deadline` aborts, and disposes the sink. What was not delivered by then
-   * is not acknowledged. Never rejects, and waits for a sink that does not settle no longer than `GRACE_MS`, twice.
+   * is not acknowledged. With a spool it does not wait for a sink that is out of order: what is on disk stays there. Never
+   * rejects, and waits for a sink that does not settle no longer than `GRACE_MS`, twice.
    * Further calls return the first one's promise.
    */
   close(deadline: AbortSignal): Promise<Closed> {
@@ -344,7 +369,7 @@ export class SinkWorker {
 
   async #close(deadline: AbortSignal): Promise<Closed> {
     this.#queue.drain(new Error(`sink ${this.#options.name} is closed`))
-    if (this.#queue.length > 0) {
+    if (!this.#isDrained) {
       this.#schedulePump()
       const over = Promise.withResolvers<void>()
       this.#onDrained = over.resolve
@@ -362,7 +387,19 @@ export class SinkWorker {
       await quiet.promise
     }
     const undisposed = await this.#dispose()
-    return { undelivered: this.#queue.length, ...(undisposed && { undisposed }) }
+    await this.#queue.release()
+    const { length, onDisk: spooled } = this.#queue
+    return { undelivered: length - spooled, ...(spooled > 0 && { spooled }), ...(undisposed && { undisposed }) }
+  }
+
+  /** Nothing is left to be done, or nothing that could be done now and not by the next process. */
+  get #isDrained(): boolean {
+    const { length, onDisk } = this.#queue
+    return length === 0 || (length === onDisk && this.#health.state !== 'open')
+  }
+
+  #tellDrained(): void {
+    if (this.#onDrained && this.#isDrained) this.#onDrained()
   }
 
   /** Why it failed, if it did: what was delivered is, whatever the sink leaves behind. */
