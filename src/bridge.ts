@@ -278,7 +278,13 @@ export class Bridge {
             if (snapshotOutcome.type === 'aborted' && snapshot.mode === 'full') repeat(sink.name, snapshot)
           }
           const onRepaid = () => tellRepaid(name, sink.name, this.#telemetry)
-          return [new Output({ view, worker: sink.worker, onSettled: settled, onSnapshot, onRepaid })]
+          const output = new Output({ view, worker: sink.worker, onSettled: settled, onSnapshot, onRepaid })
+          this.#telemetry.metrics.observeOutput(name, sink.name, () => {
+            const { slots: lagEvents, since } = output.watermark.behind
+            const oldestAgeMs = since === undefined ? 0 : Math.max(0, clock.now().getTime() - Date.parse(since))
+            return { lagEvents, oldestAgeMs }
+          })
+          return [output]
         }),
       discover: () => discovery.find(resource),
       informer: (found) => informers.get(name, found, { ...(namespace && { namespace }), ...selectors }),

@@ -164,7 +164,7 @@ export class Output {
       case 'Updated':
       case 'Deleted':
       case 'Gap':
-        return this.watermark.open(placeOf(change))
+        return this.watermark.open(placeOf(change), change.observedAt)
       default:
         return undefined
     }

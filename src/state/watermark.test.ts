@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { resourceVersion as rv } from '../kube/object.ts'
+import { resourceVersion as rv, type Timestamp } from '../kube/object.ts'
 import { type Slot, Watermark } from './watermark.ts'
 
 test('the watermark stands before the oldest unsettled slot, whatever settled behind it', () => {
@@ -33,6 +33,29 @@ test('P7 behind one that is never settled, settled slots take no room, and no po
   assert.equal(watermark.value, '99999')
   watermark.settle(second)
   assert.equal(watermark.value, '109998')
+})
+
+test('what is behind the watermark counts from the oldest unsettled slot, whatever settled behind it', () => {
+  const watermark = new Watermark()
+  const none = { slots: 0, since: undefined }
+  const second = (n: number) => `2026-01-01T00:00:0${n}Z` as Timestamp
+  assert.deepEqual(watermark.behind, none)
+  const [one, two, three] = [1, 2, 3].map((n) => watermark.open(rv(`${n}`), second(n)))
+  assert.ok(one && two && three)
+  watermark.settle(two)
+  assert.deepEqual(watermark.behind, { slots: 3, since: second(1) })
+  watermark.settle(one)
+  assert.deepEqual(watermark.behind, { slots: 1, since: second(3) })
+  watermark.settle(three)
+  assert.deepEqual(watermark.behind, none, 'that more may come at 3 is no lag')
+  const first = watermark.open(rv('4'), second(4))
+  for (let position = 5; position < 5000; position++) watermark.settle(watermark.open(rv(`${position}`), second(5)))
+  assert.deepEqual(watermark.behind, { slots: 4996, since: second(4) }, 'also of those that are not kept')
+  watermark.settle(first)
+  assert.deepEqual(watermark.behind, none)
+  watermark.open(rv('6000'), second(6))
+  watermark.restart()
+  assert.deepEqual(watermark.behind, none)
 })
 
 test('a position is reached with the last of its slots', () => {

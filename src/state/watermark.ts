@@ -1,8 +1,12 @@
-import { compareResourceVersions, type ResourceVersion } from '../kube/object.ts'
+import { compareResourceVersions, type ResourceVersion, type Timestamp } from '../kube/object.ts'
 
 /** One place in the offer order of a (stream, sink). */
 export interface Slot {
   readonly position: ResourceVersion
+  /** How many were opened before it. */
+  readonly place: number
+  /** When what it stands for was observed, if that is known. */
+  readonly observedAt: Timestamp | undefined
   settled: boolean
 }
 
@@ -30,6 +34,7 @@ export class Watermark {
   #last: ResourceVersion | undefined
   #completed: ResourceVersion | undefined
   #value: ResourceVersion | undefined
+  #opened = 0
 
   /** Undefined until everything at the first position is settled. */
   get value(): ResourceVersion | undefined {
@@ -41,13 +46,20 @@ export class Watermark {
     return this.#slots.length - this.#head
   }
 
+  /** From the oldest unsettled slot to the newest one: how many were opened, and when the oldest was observed. */
+  get behind(): { readonly slots: number; readonly since: Timestamp | undefined } {
+    const first = this.#slots[this.#head]
+    if (!first || first.settled) return { slots: 0, since: undefined }
+    return { slots: this.#opened - first.place, since: first.observedAt }
+  }
+
   /**
    * A place for what is offered next. A position below the last one is a frame that the server repeated: its slot stands
    * at the last position, because it can only hold back what comes after it.
    */
-  open(position: ResourceVersion): Slot {
+  open(position: ResourceVersion, observedAt?: Timestamp): Slot {
     if (this.#last === undefined || compareResourceVersions(position, this.#last) > 0) this.#last = position
-    const slot: Slot = { position: this.#last, settled: false }
+    const slot: Slot = { position: this.#last, place: this.#opened++, observedAt, settled: false }
     if (this.lag >= this.#thinAt) this.#thin()
     this.#slots.push(slot)
     this.#advance()

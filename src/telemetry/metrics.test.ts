@@ -87,7 +87,14 @@ test('a sink counts attempts and fates, and its gauges are read when asked for',
   const metrics = new Metrics({ clock: clock(), version: '1' })
   const sink = metrics.sink('audit')
   let queueEvents = 1
-  sink.observe(() => ({ queueEvents, queueBytes: 2048, oldestAgeMs: 1500, blockedOffers: 0, inFlight: 3 }))
+  sink.observe(() => ({
+    queueEvents,
+    queueBytes: 2048,
+    oldestAgeMs: 1500,
+    blockedOffers: 0,
+    inFlight: 3,
+    permitted: 8,
+  }))
   sink.attempt({ durationMs: 20 })
   sink.sent('delivered')
   sink.sent('timeout')
@@ -111,9 +118,27 @@ test('a sink counts attempts and fates, and its gauges are read when asked for',
       'sink_circuit_state{sink="audit"} 2',
       'sink_queue_events{sink="audit"} 9',
       'sink_queue_bytes{sink="audit"} 2048',
+      'sink_queue_oldest_age_seconds{sink="audit"} 1.5',
       'sink_inflight{sink="audit"} 3',
-      'oldest_unacknowledged_seconds{sink="audit"} 1.5',
+      'sink_concurrency{sink="audit"} 8',
       'degraded_events_total{reason="sink-limit"} 1',
+    ],
+  )
+})
+
+test('how far a sink has a stream is read when asked for, for each pair of them', async () => {
+  const metrics = new Metrics({ clock: clock(), version: '1' })
+  let lagEvents = 0
+  metrics.observeOutput('a/pods', 'audit', () => ({ lagEvents, oldestAgeMs: lagEvents * 100 }))
+  metrics.observeOutput('a/pods', 'hook', () => ({ lagEvents: 0, oldestAgeMs: 0 }))
+  lagEvents = 25
+  assert.deepEqual(
+    [...(await samples(metrics, 'oldest_unack')), ...(await samples(metrics, 'watermark'))],
+    [
+      'oldest_unacknowledged_seconds{stream="a/pods",sink="audit"} 2.5',
+      'oldest_unacknowledged_seconds{stream="a/pods",sink="hook"} 0',
+      'watermark_lag_events{stream="a/pods",sink="audit"} 25',
+      'watermark_lag_events{stream="a/pods",sink="hook"} 0',
     ],
   )
 })

@@ -6,6 +6,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Clock } from '../lib/clock.ts'
 import { DeadLetterMetrics } from './dead-letter-metrics.ts'
+import { OutputFamilies, type OutputStats } from './output-metrics.ts'
 import { SinkFamilies, type SinkMetrics } from './sink-metrics.ts'
 import { StreamFamilies, type StreamMetrics } from './stream-metrics.ts'
 
@@ -21,10 +22,20 @@ export interface MetricsOptions {
 export type Stage = 'decode' | 'transform' | 'translate' | 'deliver'
 export type DegradedReason = 'frame-bytes' | 'depth' | 'transform' | 'sink-limit'
 
+/** As a scrape has it. */
+export interface MetricDefinition {
+  readonly name: string
+  readonly help: string
+  /** `counter`, `gauge` or `histogram`. */
+  readonly type: string
+  readonly labels: readonly string[]
+}
+
 export class Metrics {
   /** Of the store of dead letters; how many come in is among the sinks' metrics. */
   readonly deadLetters: DeadLetterMetrics
   readonly #registry = new Registry()
+  readonly #outputs: OutputFamilies
   readonly #streams: StreamFamilies
   readonly #sinks: SinkFamilies
   readonly #pipelineErrors: Counter<'stage'>
@@ -33,6 +44,7 @@ export class Metrics {
 
   constructor({ clock, version, include }: MetricsOptions) {
     const registers = [this.#registry]
+    this.#outputs = new OutputFamilies(this.#registry)
     this.#streams = new StreamFamilies(this.#registry, clock)
     this.#sinks = new SinkFamilies(this.#registry)
     this.deadLetters = new DeadLetterMetrics(this.#registry)
@@ -72,6 +84,11 @@ export class Metrics {
     return this.#sinks.of(name, () => this.degraded('sink-limit'))
   }
 
+  /** From now on how far the sink has the stream is read from here. */
+  observeOutput(stream: string, sink: string, read: () => OutputStats): void {
+    this.#outputs.observe(stream, sink, read)
+  }
+
   pipelineError(stage: Stage): void {
     this.#pipelineErrors.inc({ stage })
   }
@@ -82,6 +99,16 @@ export class Metrics {
 
   redacted(fields: number): void {
     this.#redacted.inc(fields)
+  }
+
+  /** Every metric of Deltawire itself, in the order in which it was defined: what docs/metrics.md is made of. */
+  definitions(): readonly MetricDefinition[] {
+    return this.#registry.getMetricsAsArray().flatMap((metric) => {
+      const { name, help, type } = metric
+      if (!name.startsWith('deltawire_')) return []
+      const labels = 'labelNames' in metric && Array.isArray(metric.labelNames) ? metric.labelNames.map(String) : []
+      return [{ name, help, type: String(type), labels }]
+    })
   }
 
   get contentType(): string {

@@ -29,6 +29,8 @@ export interface SinkStats {
   readonly queueBytes: number
   readonly oldestAgeMs: number
   readonly inFlight: number
+  /** Batches that it may be given. */
+  readonly permitted: number
   /** Streams that wait for room in the queue. */
   readonly blockedOffers: number
 }
@@ -86,6 +88,12 @@ export class SinkFamilies {
     this.#sampled(registry, 'sink_queue_bytes', 'Bytes of those events.', ({ queueBytes }) => queueBytes)
     this.#sampled(
       registry,
+      'sink_queue_oldest_age_seconds',
+      'Time since the oldest of those events was accepted; 0 if there is none.',
+      ({ oldestAgeMs }) => oldestAgeMs / 1000,
+    )
+    this.#sampled(
+      registry,
       'sink_blocked_streams',
       'Streams that wait for room in the queue.',
       (stats) => stats.blockedOffers,
@@ -93,9 +101,9 @@ export class SinkFamilies {
     this.#sampled(registry, 'sink_inflight', 'Batches that the sink has in hand.', ({ inFlight }) => inFlight)
     this.#sampled(
       registry,
-      'oldest_unacknowledged_seconds',
-      'Age of the oldest event that is accepted and not settled.',
-      ({ oldestAgeMs }) => oldestAgeMs / 1000,
+      'sink_concurrency',
+      'Batches that may be in flight: as configured, fewer after an outage or when throttled, 1 or 0 during one.',
+      ({ permitted }) => permitted,
     )
   }
 
