@@ -1,8 +1,9 @@
-import { Simulator } from '../src/simulator/index.ts'
-import { apiServerContract } from './api-server-contract.ts'
+import { Simulator, type SimulatorOptions } from '../src/simulator/index.ts'
+import { apiServerContract, type ContractServer, unstreamedListsContract } from './api-server-contract.ts'
 
-apiServerContract('simulator', async () => {
+async function start(options: SimulatorOptions = {}): Promise<ContractServer> {
   const simulator = await new Simulator({
+    ...options,
     // The first of them is the last that fits a double: who reads versions as numbers is found out
     firstRevision: 2n ** 53n - 1n,
     users: {
@@ -17,4 +18,7 @@ apiServerContract('simulator', async () => {
     forget: async () => simulator.compact(),
     [Symbol.asyncDispose]: () => simulator[Symbol.asyncDispose](),
   }
-})
+}
+
+apiServerContract('simulator', () => start())
+unstreamedListsContract('simulator', () => start({ streamedLists: 'refused' }))

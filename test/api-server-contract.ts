@@ -10,6 +10,7 @@ import { customResourceChecks } from './contract/custom-resources.ts'
 import { discoveryChecks } from './contract/discovery.ts'
 import { historyChecks } from './contract/history.ts'
 import { listChecks } from './contract/lists.ts'
+import { unstreamedListChecks } from './contract/unstreamed-lists.ts'
 import { watchChecks } from './contract/watches.ts'
 import { writeChecks } from './contract/writes.ts'
 
@@ -23,10 +24,28 @@ const independent: readonly Check[] = [
   ...watchChecks,
   ...customResourceChecks,
 ]
-const checks: readonly Check[] = [...independent, ...historyChecks]
 
 /** Declares one test per check. `start` is called once; the server is disposed after the last. */
 export function apiServerContract(serverName: string, start: () => Promise<ContractServer>): void {
+  declareChecks(serverName, start, { independent, disturbing: historyChecks })
+}
+
+/** The same for what a server answers whose feature gate WatchList is off. */
+export function unstreamedListsContract(serverName: string, start: () => Promise<ContractServer>): void {
+  declareChecks(`${serverName} without WatchList`, start, { independent: unstreamedListChecks, disturbing: [] })
+}
+
+interface Checks {
+  readonly independent: readonly Check[]
+  readonly disturbing: readonly Check[]
+}
+
+function declareChecks(
+  serverName: string,
+  start: () => Promise<ContractServer>,
+  { independent, disturbing }: Checks,
+): void {
+  const checks = [...independent, ...disturbing]
   describe(`the API server contract on the ${serverName}`, () => {
     const run = randomBytes(3).toString('hex')
     let server: ContractServer
@@ -45,7 +64,7 @@ export function apiServerContract(serverName: string, start: () => Promise<Contr
       for (const check of independent) declare(check)
     })
     describe('checks that make the server forget its history', { concurrency: 1 }, () => {
-      for (const check of historyChecks) declare(check)
+      for (const check of disturbing) declare(check)
     })
 
     function declare({ name, run: prove }: Check): void {

@@ -12,6 +12,8 @@ export interface ListOptions {
   readonly resourceVersion: bigint | undefined
   readonly match: '' | 'Exact' | 'NotOlderThan'
   readonly sendInitialEvents: boolean
+  /** Whether a bookmark tells where the initial objects end. */
+  readonly marksTheirEnd: boolean
   readonly allowWatchBookmarks: boolean
   readonly timeoutSeconds: number | undefined
   readonly selects: Selector
@@ -19,8 +21,18 @@ export interface ListOptions {
   readonly selective: boolean
 }
 
+/**
+ * What becomes of a list that is asked for as a watch. `refused`: 422, as without the feature gate WatchList. `unmarked`:
+ * the objects come and their end is never told, as from servers that do not know of it and behind some proxies.
+ */
+export type StreamedListsMode = 'served' | 'refused' | 'unmarked'
+
 /** Reads and checks the query as apimachinery does for `ListOptions`. Throws a 400, 422 or 500 like the real server. */
-export function listOptions(query: URLSearchParams, definition: Definition, mode: 'list' | 'watch'): ListOptions {
+export function listOptions(
+  query: URLSearchParams,
+  definition: Definition,
+  mode: { readonly verb: 'list' } | { readonly verb: 'watch'; readonly streamedLists: StreamedListsMode },
+): ListOptions {
   const limit = integer(query.get('limit')) ?? 0
   const timeoutSeconds = integer(query.get('timeoutSeconds'))
   const labels = query.get('labelSelector') ?? ''
@@ -30,22 +42,24 @@ export function listOptions(query: URLSearchParams, definition: Definition, mode
   const given = query.get('sendInitialEvents')
   // A watch without a version has always begun with the state: the server treats it as a WatchList
   const implied =
-    mode === 'watch' && given === null && !query.has('resourceVersionMatch') && (version === '' || version === '0')
+    mode.verb === 'watch' && given === null && !query.has('resourceVersionMatch') && (version === '' || version === '0')
   const match = implied ? 'NotOlderThan' : (query.get('resourceVersionMatch') ?? '')
   const sendInitialEvents = implied ? true : given === null ? undefined : isTrue(given)
   const token = query.get('continue') ?? ''
+  const allowWatchBookmarks = isTrue(query.get('allowWatchBookmarks'))
   const problems =
-    mode === 'list'
+    mode.verb === 'list'
       ? listProblems(version, match, token, sendInitialEvents)
-      : watchProblems(match, token, sendInitialEvents)
+      : watchProblems(match, token, sendInitialEvents, mode.streamedLists === 'refused' && !implied)
   if (problems.length > 0) throw invalid('ListOptions', 'meta.k8s.io', '', problems)
   return {
     limit: Math.max(0, limit),
     continue: token,
-    resourceVersion: version === '' ? undefined : parseVersion(version, mode),
+    resourceVersion: version === '' ? undefined : parseVersion(version, mode.verb),
     match: match === 'Exact' || match === 'NotOlderThan' ? match : '',
     sendInitialEvents: sendInitialEvents === true,
-    allowWatchBookmarks: isTrue(query.get('allowWatchBookmarks')),
+    marksTheirEnd: mode.verb === 'watch' && mode.streamedLists === 'served' && allowWatchBookmarks,
+    allowWatchBookmarks,
     timeoutSeconds,
     selects: (candidate) => selectors.every((selector) => selector(candidate)),
     selective: labels !== '' || fields !== '',
@@ -93,25 +107,25 @@ function listProblems(
   return problems
 }
 
-function watchProblems(match: string, token: string, sendInitialEvents: boolean | undefined): readonly Invalid[] {
+function watchProblems(
+  match: string,
+  token: string,
+  sendInitialEvents: boolean | undefined,
+  refused: boolean,
+): readonly Invalid[] {
   const problems: Invalid[] = []
-  const needsMatch = 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'
-  if (match !== '') {
-    if (token !== '')
-      problems.push(
-        forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'),
-      )
-    if (sendInitialEvents === undefined) {
-      problems.push(
-        forbiddenField(
-          'resourceVersionMatch',
-          'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-        ),
-      )
-    } else if (match !== 'NotOlderThan') {
-      problems.push(forbiddenField('resourceVersionMatch', needsMatch), unsupportedMatch(match, '"NotOlderThan"'))
+  const forbid = (field: string, why: string) => problems.push(forbiddenField(field, `${field} is forbidden ${why}`))
+  if (sendInitialEvents !== undefined) {
+    if (match !== 'NotOlderThan') {
+      const message = 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'
+      problems.push(forbiddenField('resourceVersionMatch', message))
     }
-  } else if (sendInitialEvents !== undefined) problems.push(forbiddenField('resourceVersionMatch', needsMatch))
+    if (refused) forbid('sendInitialEvents', 'for watch unless the WatchList feature gate is enabled')
+  }
+  if (match === '') return problems
+  if (sendInitialEvents === undefined) forbid('resourceVersionMatch', 'for watch unless sendInitialEvents is provided')
+  if (match !== 'NotOlderThan') problems.push(unsupportedMatch(match, '"NotOlderThan"'))
+  if (token !== '') forbid('resourceVersionMatch', 'when continue is provided')
   return problems
 }
 

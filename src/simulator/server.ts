@@ -8,7 +8,7 @@ import { AGGREGATED, discovery, wantsAggregated } from './discovery.ts'
 import type { Faults } from './faults.ts'
 import { type JsonObject, objectAt, stringAt } from './json.ts'
 import { listText, page } from './list.ts'
-import { type ListOptions, listOptions } from './list-options.ts'
+import { type ListOptions, listOptions, type StreamedListsMode } from './list-options.ts'
 import type { Objects, Target } from './objects.ts'
 import type { SeededRandom } from './random.ts'
 import { type Registry, tableOf } from './registry.ts'
@@ -33,6 +33,7 @@ export interface Backend {
   readonly clock: Clock
   readonly random: SeededRandom
   readonly bookmarkIntervalMs: number
+  readonly streamedLists: StreamedListsMode
 }
 
 /** How long a read at a version that is not reached yet waits for it. */
@@ -205,7 +206,7 @@ export class ApiServer implements AsyncDisposable {
   }
 
   async #list(definition: Definition, info: ResourceRequest, request: IncomingMessage): Promise<Reply> {
-    const options = listOptions(info.query, definition, 'list')
+    const options = listOptions(info.query, definition, { verb: 'list' })
     const form = negotiate(request.headers.accept, definition)
     await this.#reached(options)
     const { store } = this.#backend
@@ -214,7 +215,7 @@ export class ApiServer implements AsyncDisposable {
   }
 
   #deleteCollection(definition: Definition, info: ResourceRequest, request: IncomingMessage): Reply {
-    const options = listOptions(info.query, definition, 'list')
+    const options = listOptions(info.query, definition, { verb: 'list' })
     const form = negotiate(request.headers.accept, definition)
     const { store, objects } = this.#backend
     const content = page(store.table(tableOf(definition)), info.namespace, options, store.revision)
@@ -230,9 +231,9 @@ export class ApiServer implements AsyncDisposable {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Reply> {
-    const options = listOptions(info.query, definition, 'watch')
+    const { store, clock, random, bookmarkIntervalMs, streamedLists } = this.#backend
+    const options = listOptions(info.query, definition, { verb: 'watch', streamedLists })
     const form = negotiate(request.headers.accept, definition)
-    const { store, clock, random, bookmarkIntervalMs } = this.#backend
     const table = store.table(tableOf(definition))
     const timeoutMs = options.timeoutSeconds ? options.timeoutSeconds * 1_000 : MIN_WATCH_MS * (1 + random.next())
     const source = { request: info, definition, table, options, form, revision: () => store.revision }

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import type { User } from './access.ts'
 import { type CallMatch, Faults, matches } from './faults.ts'
 import { type JsonObject, overTheWire } from './json.ts'
+import type { StreamedListsMode } from './list-options.ts'
 import { type DeleteOptions, Objects, type Target } from './objects.ts'
 import type { PatchType } from './patch.ts'
 import { SeededRandom } from './random.ts'
@@ -24,6 +25,8 @@ export interface SimulatorOptions {
   readonly historyLength?: number
   /** Time between two bookmarks of a watch, in ms. @default 60000 */
   readonly bookmarkIntervalMs?: number
+  /** What becomes of a list that is asked for as a watch. @default served */
+  readonly streamedLists?: StreamedListsMode
   /** By bearer token. Absent or empty: everybody may do everything. */
   readonly users?: Readonly<Record<string, User>>
 }
@@ -80,6 +83,7 @@ export class Simulator implements AsyncDisposable {
       firstRevision = 1_000n,
       historyLength = 10_000,
       bookmarkIntervalMs = 60_000,
+      streamedLists = 'served',
     } = options
     const random = new SeededRandom(seed)
     this.users = new Map(Object.entries(options.users ?? {}))
@@ -96,6 +100,7 @@ export class Simulator implements AsyncDisposable {
       clock,
       random,
       bookmarkIntervalMs,
+      streamedLists,
     })
   }
 

@@ -153,7 +153,7 @@ export class Watch {
       if (!(await this.#write(text))) return
       text = ''
     }
-    if (options.allowWatchBookmarks) text += this.#bookmark({ annotations: { 'k8s.io/initial-events-end': 'true' } })
+    if (options.marksTheirEnd) text += this.#bookmark({ annotations: { 'k8s.io/initial-events-end': 'true' } })
     if (text !== '') await this.#write(text)
   }
 

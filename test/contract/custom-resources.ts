@@ -94,6 +94,20 @@ export const customResourceChecks: readonly Check[] = [
     assert.deepEqual(summary(frames), ['ADDED a', 'MODIFIED a', 'DELETED a'])
     assert.deepEqual([frames[1]?.object.spec, frames[1]?.object.metadata.generation], [{ size: 2 }, 2])
   }),
+  check('custom objects are listed by WatchList too, with a marker of their kind', async (bench) => {
+    const { api } = bench
+    const { group, widgets } = await define(bench)
+    await api.post(widgets, widget(group, 'a'))
+    const query = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true'
+    await using watch = await api.watch(`${widgets}?${query}`)
+    const [state, marker] = await watch.take(2)
+    assert.deepEqual(summary(state ? [state] : []), ['ADDED a'])
+    const { kind, apiVersion, metadata } = marker?.object ?? {}
+    assert.deepEqual(
+      [marker?.type, kind, apiVersion, metadata.annotations],
+      ['BOOKMARK', 'Widget', `${group}/v1`, { 'k8s.io/initial-events-end': 'true' }],
+    )
+  }),
   check('with a status subresource the object and its status are written apart', async (bench) => {
     const { api } = bench
     const { group, widgets } = await define(bench)

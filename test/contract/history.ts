@@ -37,6 +37,19 @@ export const historyChecks: readonly Check[] = [
       ['b'],
     )
   }),
+  check('WatchList from a version that is forgotten is no 410 but the newest state', async (bench) => {
+    const { api, configMaps } = bench
+    await api.post(configMaps, configMap('a'))
+    await api.post(configMaps, configMap('b'))
+    const then = await versionNow(bench)
+    await api.delete(`${configMaps}/a`)
+    await api.forget()
+    const query = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true'
+    await using watch = await api.watch(`${configMaps}?${query}&resourceVersion=${then}`)
+    const [state, marker] = await watch.take(2)
+    assert.deepEqual([state?.type, state?.object.metadata.name, marker?.type], ['ADDED', 'b', 'BOOKMARK'])
+    assert.ok(BigInt(marker?.object.metadata.resourceVersion) > BigInt(then))
+  }),
   check('after history was forgotten, lists and watches from now on work as before', async (bench) => {
     const { api, configMaps } = bench
     await api.post(configMaps, configMap('a'))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type Check, check, configMap, versionNow } from './check.ts'
-import { assertFailure, summary } from './client.ts'
+import { assertFailure, type Json, summary } from './client.ts'
 
 const WATCH_LIST = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true'
 const END_OF_STATE = { 'k8s.io/initial-events-end': 'true' }
@@ -103,6 +103,63 @@ export const watchChecks: readonly Check[] = [
     await using watch = await api.watch(`${configMaps}?${WATCH_LIST}&resourceVersion=${then}`)
     const [state, marker] = await watch.take(2)
     assert.deepEqual([state?.type, state?.object.data, marker?.type], ['ADDED', { k: 'v' }, 'BOOKMARK'])
+  }),
+  check('WatchList sends what a list has, object by object', async ({ api, configMaps }) => {
+    for (const name of ['a', 'b', 'c']) await api.post(configMaps, configMap(name, { data: { k: name } }))
+    await api.patch(`${configMaps}/b`, { data: { more: 'v' } })
+    await using watch = await api.watch(`${configMaps}?${WATCH_LIST}`)
+    const state = await watch.take(3)
+    const { items } = (await api.get(configMaps)).body
+    const sent = state.map(({ object: { kind, apiVersion, ...object } }) => object)
+    assert.deepEqual(
+      sent.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)),
+      items,
+    )
+  }),
+  check(
+    'WatchList with a selector sends the objects that match, and its marker also if there is none',
+    async (bench) => {
+      const { api, configMaps } = bench
+      await api.post(configMaps, configMap('a', { metadata: { labels: { app: 'x' } } }))
+      await api.post(configMaps, configMap('b'))
+      await using some = await api.watch(`${configMaps}?${WATCH_LIST}&labelSelector=app%3Dx`)
+      const [state, marker] = await some.take(2)
+      assert.deepEqual([state?.object.metadata.name, marker?.object.metadata.annotations], ['a', END_OF_STATE])
+      await using none = await api.watch(`${configMaps}?${WATCH_LIST}&fieldSelector=metadata.name%3Dz`)
+      assert.deepEqual((await none.next()).object.metadata.annotations, END_OF_STATE)
+    },
+  ),
+  check('WatchList without bookmarks sends the state and never says that it has ended', async ({ api, configMaps }) => {
+    await api.post(configMaps, configMap('a'))
+    const query = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=3'
+    await using watch = await api.watch(`${configMaps}?${query}`)
+    assert.deepEqual(summary(await watch.rest()), ['ADDED a'])
+  }),
+  check('sendInitialEvents=false begins with what comes: no state, no marker', async ({ api, configMaps }) => {
+    await api.post(configMaps, configMap('a'))
+    await api.get(configMaps)
+    const query = 'sendInitialEvents=false&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true'
+    await using watch = await api.watch(`${configMaps}?${query}`)
+    await api.post(configMaps, configMap('b'))
+    let frame = await watch.next()
+    while (frame.type === 'BOOKMARK') {
+      assert.equal(frame.object.metadata.annotations, undefined)
+      frame = await watch.next()
+    }
+    assert.deepEqual(summary([frame]), ['ADDED b'])
+  }),
+  check('WatchList is refused to who may not watch: 403, before anything else', async ({ api, server, configMaps }) => {
+    const authorization = `Bearer ${server.limitedToken}`
+    const answer = await api.get(`${configMaps}?watch=true&${WATCH_LIST}`, { authorization })
+    assertFailure(answer, { code: 403, reason: 'Forbidden', message: /cannot watch resource "configmaps"/ })
+  }),
+  check('a watch is not compressed, however long, also for who takes gzip', async ({ api, configMaps }) => {
+    await api.post(configMaps, configMap('a', { data: { k: 'v'.repeat(200_000) } }))
+    const answer = await api.get(`${configMaps}?watch=true&${WATCH_LIST}&timeoutSeconds=1`, {
+      'accept-encoding': 'gzip',
+    })
+    assert.equal(answer.headers['content-encoding'], undefined)
+    assert.match(answer.text, /^\{"type":"ADDED"/)
   }),
   check('a watch without a version that takes bookmarks is a WatchList too', async ({ api, configMaps }) => {
     await api.post(configMaps, configMap('a'))
@@ -220,6 +277,17 @@ export const watchChecks: readonly Check[] = [
     for (const [query, message] of Object.entries(table)) {
       assertFailure(await api.get(`${configMaps}?watch=true&${query}`), { code: 422, reason: 'Invalid', message })
     }
+    // everything that is wrong is named, in this order
+    const several = 'resourceVersionMatch=Exact&continue=abc'
+    const { details } = (await api.get(`${configMaps}?watch=true&${several}`)).body
+    assert.deepEqual(
+      details.causes.map(({ message }: Json) => message),
+      [
+        'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+        'Unsupported value: "Exact": supported values: "NotOlderThan"',
+        'Forbidden: resourceVersionMatch is forbidden when continue is provided',
+      ],
+    )
   }),
   check('a watch from a version that is no number is 500, not 400 as for a list', async ({ api, configMaps }) => {
     assertFailure(await api.get(`${configMaps}?watch=true&resourceVersion=abc`), {

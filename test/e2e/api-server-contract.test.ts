@@ -1,8 +1,8 @@
-import { apiServerContract } from '../api-server-contract.ts'
-import { startApiServer } from '../testbed/api-server.ts'
+import { apiServerContract, type ContractServer, unstreamedListsContract } from '../api-server-contract.ts'
+import { type ApiServerOptions, startApiServer } from '../testbed/api-server.ts'
 
-apiServerContract('kube-apiserver', async () => {
-  const server = await startApiServer()
+async function start(options: ApiServerOptions = {}): Promise<ContractServer> {
+  const server = await startApiServer(options)
   return {
     url: server.url,
     token: server.token('admin'),
@@ -16,4 +16,7 @@ apiServerContract('kube-apiserver', async () => {
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
-})
+}
+
+apiServerContract('kube-apiserver', () => start())
+unstreamedListsContract('kube-apiserver', () => start({ flags: ['--feature-gates=WatchList=false'] }))
