@@ -70,6 +70,7 @@ export class Fences {
   readonly #options: FencesOptions
   /** Grows with the number of configured streams only. */
   readonly #streams = new Map<string, Stream>()
+  #isClosed = false
 
   constructor(options: FencesOptions) {
     this.#options = options
@@ -136,8 +137,9 @@ export class Fences {
     return stream.fence === entry ? { events: stream.held.length, bytes: stream.heldBytes } : { events: 0, bytes: 0 }
   }
 
-  /** Forgets all timers. */
+  /** Forgets all timers, and sets none any more: what is under way can still be settled, and open a fence. */
   close(): void {
+    this.#isClosed = true
     for (const stream of this.#streams.values()) this.#disarm(stream)
   }
 
@@ -202,6 +204,7 @@ export class Fences {
   }
 
   #arm(stream: Stream, delayMs: number): void {
+    if (this.#isClosed) return
     const { clock, timeoutMs, openSince, giveWay, guard } = this.#options
     const check = () => {
       const now = clock.monotonic()
