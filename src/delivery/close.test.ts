@@ -113,3 +113,15 @@ test('close while an end waits for its predecessors leaves no timer', async () =
   assert.deepEqual(await closing, { undelivered: 2 })
   assert.equal(clock.pending, 0)
 })
+
+test('close while an end stands behind a fence that is under way leaves no timer', async () => {
+  const { clock, sink, worker, offer, acks, settle } = await bench()
+  offer(event('b1', 'begin', { kind: 'begin' }), event('a1', 'a'), event('e1', 'end', { kind: 'end' }))
+  await settle()
+  const closed = worker.close(AbortSignal.abort())
+  await settle()
+  sink.attempt('b1').answer()
+  assert.deepEqual(await closed, { undelivered: 2 })
+  assert.deepEqual(acks, [['b1', { type: 'delivered' }]])
+  assert.equal(clock.pending, 0)
+})
