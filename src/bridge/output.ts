@@ -1,12 +1,13 @@
-import type { Outcome } from '../delivery/entry.ts'
+import type { Outcome, SharedAck } from '../delivery/entry.ts'
 import type { OutboundEvent } from '../delivery/sink.ts'
 import type { SinkWorker } from '../delivery/worker.ts'
-import type { ResourceVersion, Timestamp } from '../kube/object.ts'
-import type { Snapshot } from '../reconcile/change.ts'
+import { compareResourceVersions, type ResourceVersion } from '../kube/object.ts'
+import type { Change, Snapshot } from '../reconcile/change.ts'
 import { Debt } from '../reconcile/debt.ts'
 import { type View, wants } from '../route/view.ts'
 import { type Slot, Watermark } from '../state/watermark.ts'
 import type { Notable, Translation } from '../translate/translate.ts'
+import { SpooledChanges } from './spooled-changes.ts'
 
 /**
  * What one sink knows of one stream.
@@ -33,6 +34,8 @@ export class Output {
   #standing: Standing = { type: 'even' }
   /** Since the last full snapshot that this sink has the end of. */
   #deadLettered = 0
+  /** What takes further changes in. */
+  #spooled: SpooledChanges | undefined
 
   constructor({ view, worker, onSettled, onSnapshot, onRepaid }: OutputParts) {
     this.view = view
@@ -42,14 +45,17 @@ export class Output {
     this.#onRepaid = onRepaid
   }
 
-  /** Whether `offer` never waits. Then its snapshots must be its own, at its pace. */
-  get isCoalescing(): boolean {
-    return this.#worker.whenFull === 'coalesce'
+  /**
+   * Whether its snapshots are its own, at its pace: they must not fill a queue that holds up nobody, or a disk. Those that
+   * hold up each other share theirs.
+   */
+  get hasOwnSnapshots(): boolean {
+    return this.#worker.whenFull !== 'block'
   }
 
   /** Whether a part of a snapshot may be offered. */
   get hasRoom(): boolean {
-    return !this.isCoalescing || this.#worker.hasRoom
+    return !this.hasOwnSnapshots || this.#worker.hasRoom
   }
 
   onRoom(listener: () => void): void {
@@ -73,6 +79,7 @@ export class Output {
   async offer(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
     if (change.type === 'Gap' && change.cause === 'restored') {
       this.watermark.restart()
+      this.#spooled = undefined // its slot holds nothing any more
       if (this.isOwed) this.#repaid()
     }
     if (this.#standing.type !== 'owing') return await this.send(change, translation, signal)
@@ -102,7 +109,7 @@ export class Output {
       return told
     }
     const event = translation(this.view, { deadLettered })
-    const ack = (outcome: Outcome) => {
+    const settle = (outcome: Outcome) => {
       if (outcome.type === 'overflowed') this.#lose(change, slot)
       else if (slot) this.watermark.settle(slot)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
@@ -116,7 +123,27 @@ export class Output {
       }
       this.#onSettled(event, outcome, change.observedAt)
     }
-    await this.#worker.offer(event, ack, signal)
+    await this.#worker.enqueue(event, Object.assign(settle, { share: () => this.#share(slot) }), signal)
+  }
+
+  /** The change waits on disk, and is known there alone. */
+  #share(slot: Slot | undefined): SharedAck {
+    if (!this.#spooled || this.#spooled.isClosed) {
+      this.#spooled = new SpooledChanges({
+        settle: (one) => this.watermark.settle(one),
+        onSettled: (event, outcome, offeredAt) => {
+          if (outcome.type === 'dead-lettered') this.#deadLettered++
+          this.#onSettled(event, outcome, offeredAt)
+        },
+        onLost: (one) => {
+          const resourceVersion = one?.position ?? this.watermark.value
+          // items alone, before anything was told: their snapshot has no end, and is sent again
+          if (resourceVersion !== undefined) this.#lose({ type: 'Progress', resourceVersion }, one)
+        },
+      })
+    }
+    this.#spooled.add(slot)
+    return this.#spooled
   }
 
   /** Everything up to `position` was offered. */
@@ -124,8 +151,8 @@ export class Output {
     this.watermark.complete(position)
   }
 
-  /** The queue overflowed: this was dropped with all that waited. */
-  #lose(change: Notable, slot: Slot | undefined): void {
+  /** The queue overflowed, or the disk has failed: this is gone with all that waited. */
+  #lose(change: Change, slot: Slot | undefined): void {
     const before = this.#standing
     let standing: Standing & { readonly type: 'owing' }
     if (before.type === 'owing') standing = before
@@ -136,10 +163,17 @@ export class Output {
     this.#hold(standing, slot)
   }
 
-  /** The watermark stays at the first slot of what is owed; the others have nothing more to say. */
+  /**
+   * The watermark stays at the first slot of what is owed; the others have nothing more to say. The first is not always
+   * lost first: what is under way when the queue overflows can fail, and be lost at the next time.
+   */
   #hold(standing: Standing & { readonly type: 'owing' }, slot: Slot | undefined): void {
-    if (slot && standing.slot) this.watermark.settle(slot)
-    else if (slot) standing.slot = slot
+    if (!slot) return
+    const held = standing.slot
+    const isFirst = !held || compareResourceVersions(slot.position, held.position) < 0
+    if (isFirst) standing.slot = slot
+    const other = isFirst ? held : slot
+    if (other) this.watermark.settle(other)
   }
 
   #repay({ id }: Snapshot): void {
@@ -171,7 +205,7 @@ export class Output {
   }
 }
 
-function placeOf(change: Notable): ResourceVersion {
+function placeOf(change: Change): ResourceVersion {
   return change.type === 'Gap' ? change.to : change.resourceVersion
 }
 
@@ -200,8 +234,8 @@ function resultOf(change: Notable, outcome: Outcome): SnapshotOutcome | undefine
 export interface OutputParts {
   readonly view: View
   readonly worker: SinkWorker
-  /** Called once for each accepted event; `observedAt` is when its change was read. */
-  readonly onSettled: (event: OutboundEvent, outcome: Outcome, observedAt: Timestamp) => void
+  /** Called once for each accepted event; `observedAt` is when its change was read (RFC 3339). */
+  readonly onSettled: (event: OutboundEvent, outcome: Outcome, observedAt: string) => void
   /** Called once for each snapshot that the sink was told of, or should have been. */
   readonly onSnapshot: (snapshot: Snapshot, outcome: SnapshotOutcome) => void
   /** What was dropped when the queue overflowed has been made up for. */

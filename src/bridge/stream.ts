@@ -175,10 +175,10 @@ export class BridgeStream {
   }
 }
 
-/** Where nobody waits, each sink has snapshots of its own; those that wait for each other anyway share theirs. */
+/** Sinks that wait for each other anyway share their snapshots. */
 function audiencesOf(outputs: readonly Output[]): readonly OutputAudience[] {
-  const blocking = outputs.filter(({ isCoalescing }) => !isCoalescing)
-  const alone = outputs.filter(({ isCoalescing }) => isCoalescing)
+  const blocking = outputs.filter(({ hasOwnSnapshots }) => !hasOwnSnapshots)
+  const alone = outputs.filter(({ hasOwnSnapshots }) => hasOwnSnapshots)
   const own = alone.map((output) => ({
     outputs: [output],
     hasRoom: () => output.hasRoom,

@@ -16,6 +16,7 @@ import {
   sinkSchema,
 } from './bridge-config.ts'
 import { type ConfigDocument, readDocument } from './document.ts'
+import { checkFolders, checkSpools } from './folders.ts'
 import { interpreted } from './interpreted-schema.ts'
 import { type Arguments, type Environment, layer, leavesOf, misspelledVariables } from './layers.ts'
 import { isModule } from './module-pattern.ts'
@@ -70,13 +71,20 @@ export async function loadConfig(
   ]
   const lists = listsOf(value, bySchema, definitionsOf(builtInTypes, modules))
   const bySinks = await Promise.all(lists.sinks.map(checkSink))
-  const byMeaning = [...checkReferences(lists), ...checkDeadLetters(lists.sinks, lists.names.sinks), ...bySinks.flat()]
+  const byMeaning = [
+    ...checkReferences(lists),
+    ...checkDeadLetters(lists.sinks, lists.names.sinks),
+    ...checkSpools(lists.sinks),
+    ...bySinks.flat(),
+  ]
 
   const sound = !bySchema.some(({ path }) => String(path[0]) in processSchema.properties)
   const section = Object.entries(value).filter(([name]) => sound && name in processSchema.properties)
   const layered = layer(schemas.process, { file: Object.fromEntries(section), env, args })
 
-  const inFile = [...bySchema, ...byMeaning].map((problem) => placed(problem, document)).sort(byPlace)
+  const { deadLetters } = layered.value as Partial<ProcessConfig>
+  const byFolder = checkFolders(lists.sinks, { 'the dead letters': deadLetters?.path })
+  const inFile = [...bySchema, ...byMeaning, ...byFolder].map((problem) => placed(problem, document)).sort(byPlace)
   if (inFile.length + layered.problems.length > 0) throw new ConfigError([...inFile, ...layered.problems])
   const warnings = [...(await warningsOf(lists)), ...(await missingFiles(processSchema, layered.value, []))]
   return {

@@ -587,11 +587,38 @@ const cases: readonly Case[] = [
   ],
   [
     'a queue that cannot be',
-    file.sinks('  - { name: a, type: echo, to: x, queue: { whenFull: spool, event: 1, bytes: 0 } }'),
+    file.sinks('  - { name: a, type: echo, to: x, queue: { whenFull: stop, event: 1, bytes: 0 } }'),
     [
-      'c.yaml:4:54 sinks[0].queue.whenFull: "spool" is not valid; expected one of coalesce, block',
-      'c.yaml:4:61 sinks[0].queue.event: unknown key; did you mean events?',
-      'c.yaml:4:78 sinks[0].queue.bytes: a size is above 0',
+      'c.yaml:4:54 sinks[0].queue.whenFull: "stop" is not valid; expected one of coalesce, block, spool',
+      'c.yaml:4:60 sinks[0].queue.event: unknown key; did you mean events?',
+      'c.yaml:4:77 sinks[0].queue.bytes: a size is above 0',
+    ],
+  ],
+  [
+    'a spool without a folder, and a folder without a spool',
+    file.sinks(
+      '  - { name: a, type: echo, to: x, queue: { whenFull: spool } }\n' +
+        '  - { name: b, type: echo, to: x, queue: { spool: { path: /b, fsync: often } } }\n' +
+        '  - { name: c, type: echo, to: x, queue: { spool: { path: /c } } }\n' +
+        '  - { name: d, type: echo, to: x, queue: { whenFull: spool, spool: { bytes: 1GiB } } }',
+    ),
+    [
+      'c.yaml:4:54 sinks[0].queue.whenFull: a spool needs a folder on a disk; expected queue.spool.path beside it',
+      'c.yaml:5:70 sinks[1].queue.spool.fsync: "often" is not valid; expected one of always, interval, none',
+      'c.yaml:6:44 sinks[2].queue.spool: with whenFull: coalesce nothing is written to a disk; expected whenFull: spool, or no spool',
+      'c.yaml:7:68 sinks[3].queue.spool.path: is missing; expected text',
+    ],
+  ],
+  [
+    'folders that two would use',
+    `${file.sinks(
+      '  - { name: a, type: echo, to: x, queue: { whenFull: spool, spool: { path: /var/a } } }\n' +
+        '  - { name: b, type: echo, to: x, queue: { whenFull: spool, spool: { path: /var/b/../a/ } } }\n' +
+        '  - { name: c, type: echo, to: x, queue: { whenFull: spool, spool: { path: /var/dead } } }',
+    )}\ndeadLetters: { path: /var/dead }`,
+    [
+      'c.yaml:5:76 sinks[1].queue.spool.path: the folder is that of sink a, too; expected a folder of its own',
+      'c.yaml:6:76 sinks[2].queue.spool.path: the folder is that of the dead letters, too; expected a folder of its own',
     ],
   ],
   [

@@ -43,6 +43,7 @@ function fullQueues({ sources, routes, sinks }: Lists & { readonly sinks: readon
       const text = `when its queue is full, streams stop also for ${others.join(', ')}; coalesce holds up nobody`
       return [warning(['sinks', index, 'queue', 'whenFull'], text)]
     }
+    if (queue.whenFull === 'spool') return []
     return routes.flatMap(({ index: route, value: { to, on } }) => {
       if (!to.includes(name) || on.includes('snapshot')) return []
       const text = `what is dropped when the queue of sink ${name} is full cannot be made up for without snapshot; with queue.whenFull: block nothing is dropped`

@@ -33,6 +33,8 @@ export interface SinkStats {
   readonly permitted: number
   /** Streams that wait for room in the queue. */
   readonly blockedOffers: number
+  /** What waits on disk. */
+  readonly spool?: { readonly events: number; readonly bytes: number; readonly limitBytes: number }
 }
 
 /** `closed` is the end of a sink that was in order. */
@@ -98,6 +100,14 @@ export class SinkFamilies {
       'Streams that wait for room in the queue.',
       (stats) => stats.blockedOffers,
     )
+    this.#sampled(registry, 'sink_spool_events', 'Events on disk that are not settled.', ({ spool }) => spool?.events)
+    this.#sampled(registry, 'sink_spool_bytes', 'What the folder of the spool takes.', ({ spool }) => spool?.bytes)
+    this.#sampled(
+      registry,
+      'sink_spool_limit_bytes',
+      'What it may take: when it is reached, streams wait.',
+      ({ spool }) => spool?.limitBytes,
+    )
     this.#sampled(registry, 'sink_inflight', 'Batches that the sink has in hand.', ({ inFlight }) => inFlight)
     this.#sampled(
       registry,
@@ -107,8 +117,8 @@ export class SinkFamilies {
     )
   }
 
-  /** A gauge that is read when somebody asks for it. */
-  #sampled(registry: Registry, name: string, help: string, value: (stats: SinkStats) => number): void {
+  /** A gauge that is read when somebody asks for it; without a value it does not exist. */
+  #sampled(registry: Registry, name: string, help: string, value: (stats: SinkStats) => number | undefined): void {
     const stats = this.#stats
     new Gauge({
       name: `deltawire_${name}`,
@@ -116,7 +126,10 @@ export class SinkFamilies {
       labelNames: ['sink'],
       registers: [registry],
       collect() {
-        for (const [sink, read] of stats) this.set({ sink }, value(read()))
+        for (const [sink, read] of stats) {
+          const now = value(read())
+          if (now !== undefined) this.set({ sink }, now)
+        }
       },
     })
   }
