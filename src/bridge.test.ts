@@ -82,8 +82,13 @@ class Stand implements AsyncDisposable {
     return new Map([...copy.objects()].map(({ uid, resourceVersion }) => [uid, resourceVersion]))
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** As SIGTERM does. */
+  stop(): void {
     this.#stop.abort()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop()
     await this.#running
     await this.#api[Symbol.asyncDispose]()
     await this.simulator[Symbol.asyncDispose]()
@@ -223,6 +228,36 @@ test('a sink that blocks says, when its queue is full, that it holds up its stre
   await stand.until('it says so', () => stand.log.some((line) => line.includes('the queue of the sink is full')))
   const [check] = stand.bridge.readiness().checks.filter(({ name }) => name === 'sink out')
   assert.match(check?.detail ?? '', /its queue is full, 1 streams wait/)
+})
+
+test('a bridge that is stopped while a queue is full says at once what it drains, not when the deadline is over', async () => {
+  await using stand = await Stand.start({
+    config: {
+      cluster: 'test',
+      shutdown: { drain: '100ms' },
+      sources: [{ resources: ['configmaps'] }],
+      sinks: [{ name: 'out', type: 'stdout', queue: { events: 5, whenFull: 'block' } }],
+    },
+    before: (simulator) => {
+      for (let index = 0; index < 20; index++) simulator.create(configMap(`m${index}`))
+    },
+    unread: true,
+  })
+  await stand.until('the stream waits', () =>
+    stand.bridge.summary().sinks.some(({ blockedOffers }) => blockedOffers > 0),
+  )
+  stand.stop()
+  const line = JSON.parse(stand.log.at(-1) ?? '{}')
+  assert.deepEqual(
+    {
+      message: line.msg,
+      sink: line.sink,
+      events: line.events,
+      blockedOffers: line.blockedOffers,
+      deadline: line.deadline,
+    },
+    { message: 'draining', sink: 'out', events: 5, blockedOffers: 1, deadline: '100ms' },
+  )
 })
 
 const widgetDefinition = {

@@ -23,6 +23,7 @@ import {
   observeSnapshot,
   streamFailed,
   type Telemetry,
+  tellDraining,
   tellQueue,
   tellRepaid,
 } from './bridge/telemetry.ts'
@@ -169,7 +170,11 @@ export class Bridge {
       deadline.timer = clock.after(parseDuration(config.shutdown.drain), () => drain.abort(reason))
     })
     const started = clock.monotonic()
-    using _queues = every(QUEUES_TOLD_EVERY_MS, clock, () => this.#tellQueues())
+    using _draining = addAbortListener(signal, () => this.#tellDraining())
+    using _queues = every(QUEUES_TOLD_EVERY_MS, clock, () => {
+      this.#tellQueues()
+      this.#telemetry.states.flush()
+    })
     try {
       await Promise.race([this.#read(stop.signal, drain.signal), failed])
       await Promise.race([this.#close(drain.signal), failed])
@@ -221,13 +226,16 @@ export class Bridge {
     }
   }
 
+  /** What is on its way when the bridge stops, at once: a queue that is full may take all the time that there is. */
+  #tellDraining(): void {
+    const deadline = this.#parts.config.shutdown.drain
+    for (const { name, worker } of this.#sinks) tellDraining(name, { ...worker.stats(), deadline }, this.#telemetry)
+  }
+
   async #close(drain: AbortSignal): Promise<void> {
     const { logger, clock } = this.#parts
     const started = clock.monotonic()
-    for (const { name, worker } of this.#sinks) {
-      const { queueEvents } = worker.stats()
-      if (queueEvents > 0) logger.info({ sink: name, events: queueEvents }, 'draining')
-    }
+    this.#tellDraining()
     const closed = await Promise.all(this.#sinks.map((sink) => this.#closeSink(sink, drain)))
     for (const { name, undelivered, undisposed } of closed) {
       if (undisposed) {

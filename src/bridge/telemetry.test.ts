@@ -6,7 +6,7 @@ import { event } from '../delivery/scripted-sink.ts'
 import { ManualClock } from '../lib/manual-clock.ts'
 import { createLog, StateLog } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import { deliveryObserver } from './telemetry.ts'
+import { deliveryObserver, tellDraining } from './telemetry.ts'
 
 function observe() {
   const lines: Record<string, unknown>[] = []
@@ -14,7 +14,8 @@ function observe() {
   const clock = new ManualClock()
   const metrics = new Metrics({ clock, version: '1.2.3' })
   const states = new StateLog(logger, () => clock.monotonic())
-  return { lines, metrics, observer: deliveryObserver('audit', { metrics, logger, states }) }
+  const telemetry = { metrics, logger, states }
+  return { lines, metrics, clock, telemetry, observer: deliveryObserver('audit', telemetry) }
 }
 
 function letter(id: string, code: DeadLetterCode): DeadLetter {
@@ -76,4 +77,56 @@ test('retries because the whole sink is unavailable have one line: that of the s
     observer.retry(new DeliveryError(code, 'ECONNREFUSED'), 'all')
   }
   assert.equal(lines.length, 1)
+})
+
+test('P7 a sink that flaps 1,000 times a second has ten lines a minute, and its last state is told', async () => {
+  const { lines, clock, observer, telemetry } = observe()
+  for (let second = 0; second < 120; second++) {
+    for (let n = 0; n < 1000; n++) {
+      observer.state({ type: 'paused', code: 'unavailable', reason: 'ECONNRESET' })
+      observer.state({ type: 'probing', code: 'unavailable', reason: 'ECONNRESET' })
+      observer.state({ type: 'open' })
+    }
+    await clock.advance(1000)
+    telemetry.states.flush()
+  }
+  assert.ok(lines.length >= 20 && lines.length <= 31, `${lines.length}`)
+  await clock.advance(60_000)
+  telemetry.states.flush()
+  assert.equal(lines.at(-1)?.message, 'the sink is healthy')
+})
+
+test('an event that is unauthorized while others are taken has a line: nothing else would tell', async () => {
+  const { lines, metrics, observer } = observe()
+  observer.retry(new DeliveryError('unauthorized', 'NotAuthorizedForSourceException'), 'lane')
+  assert.deepEqual(
+    lines.map(({ level, sink, code, message }) => ({ level, sink, code, message })),
+    [{ level: 'warn', sink: 'audit', code: 'unauthorized', message: 'events are tried again' }],
+  )
+  assert.match(await metrics.text(), /deltawire_sink_retries_total\{sink="audit",reason="unauthorized"\} 1/)
+})
+
+test('what is drained is told once for each sink that has something to drain', () => {
+  const { lines, telemetry } = observe()
+  const full = { state: 'paused', queueEvents: 10, queueBytes: 2048, oldestAgeMs: 61_400, blockedOffers: 2 } as const
+  tellDraining('audit', { ...full, deadline: '20s' }, telemetry)
+  tellDraining('audit', { ...full, queueEvents: 11, deadline: '20s' }, telemetry)
+  tellDraining('idle', { ...full, queueEvents: 0, blockedOffers: 0, deadline: '20s' }, telemetry)
+  assert.deepEqual(
+    lines.map(({ time, key, ...line }) => line),
+    [
+      {
+        level: 'info',
+        state: 'draining',
+        sink: 'audit',
+        sinkState: 'paused',
+        events: 10,
+        bytes: 2048,
+        oldestSeconds: 61,
+        blockedOffers: 2,
+        deadline: '20s',
+        message: 'draining',
+      },
+    ],
+  )
 })

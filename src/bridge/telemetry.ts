@@ -1,7 +1,7 @@
 /** What the parts of the bridge tell about themselves, as metrics and as one log line per change of state. */
 import type { Logger } from 'pino'
 import type { DeadLetter } from '../delivery/dead-letters.ts'
-import type { DeliveryObserver, SinkState } from '../delivery/observer.ts'
+import type { DeliveryObserver, SinkState, WorkerStats } from '../delivery/observer.ts'
 import type { InformerFault, InformerOptions } from '../informer/index.ts'
 import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object.ts'
 import { takenFrom } from '../kube/taken.ts'
@@ -242,4 +242,32 @@ export function tellQueue(
   } else if (states.of(key) === 'full') {
     states.tell({ key, state: 'has room', level: 'info', message: 'the queue of the sink has room again', fields })
   }
+}
+
+/** One line per sink that has not taken all yet when the bridge is told to stop. */
+export function tellDraining(
+  sink: string,
+  stats: Pick<WorkerStats, 'state' | 'queueEvents' | 'queueBytes' | 'oldestAgeMs' | 'blockedOffers'> & {
+    readonly deadline: string
+  },
+  { states }: Telemetry,
+): void {
+  const { state: sinkState, queueEvents: events, queueBytes: bytes, oldestAgeMs, blockedOffers, deadline } = stats
+  if (events === 0 && blockedOffers === 0) return
+  const fields = {
+    sink,
+    sinkState,
+    events,
+    bytes,
+    oldestSeconds: Math.round(oldestAgeMs / 1000),
+    blockedOffers,
+    deadline,
+  }
+  states.tell({
+    key: `queue of sink ${sink} at the end`,
+    state: 'draining',
+    level: 'info',
+    message: 'draining',
+    fields,
+  })
 }

@@ -145,3 +145,54 @@ test('a state is logged when it changes, not each time it is told', () => {
     { level: 'warn', key: 'sink other', state: 'paused', message: 'the sink is out of order' },
   ])
 })
+
+test('P7 what changes all the time has ten lines a minute; the last state is always written in the end', () => {
+  const { log, records } = capture()
+  let now = 0
+  const states = new StateLog(log, () => now)
+  const flap = (count: number) => {
+    for (let n = 0; n < count; n++) {
+      states.tell({ key: 'sink audit', state: 'paused', level: 'warn', message: 'out of order' })
+      states.tell({ key: 'sink audit', state: 'open', level: 'info', message: 'in order' })
+    }
+  }
+  for (now = 0; now < 30_000; now += 1000) {
+    flap(1000)
+    states.flush()
+  }
+  assert.equal(records().length, 10, '60,000 changes in half a minute')
+  assert.equal(states.of('sink audit'), 'open')
+  states.tell({ key: 'sink other', state: 'paused', level: 'warn', message: 'out of order' })
+  assert.equal(records().at(-1)?.key, 'sink other', 'another key has its own ten')
+  now = 59_999
+  states.flush()
+  assert.equal(records().length, 11)
+  now = 60_000
+  states.flush()
+  const last = { level: 'info', key: 'sink audit', state: 'open', skipped: 59_989, message: 'in order' }
+  assert.deepEqual(records().slice(11), [last])
+  states.flush()
+  assert.equal(records().length, 12)
+})
+
+test('a change after too many of them says how many had no line', () => {
+  const { log, records } = capture()
+  let now = 0
+  const states = new StateLog(log, () => now)
+  const tell = (state: string) => states.tell({ key: 'k', state, level: 'info', message: 'changed' })
+  for (let n = 0; n < 13; n++) tell(`${n}`)
+  now = 90_000
+  tell('over')
+  assert.deepEqual(records().at(-1), {
+    level: 'info',
+    key: 'k',
+    state: 'over',
+    before: '12',
+    beforeSeconds: 90,
+    skipped: 3,
+    message: 'changed',
+  })
+  assert.equal(records().length, 11)
+  states.flush()
+  assert.equal(records().length, 11)
+})

@@ -50,11 +50,32 @@ export interface StateChange {
   readonly fields?: Readonly<Record<string, unknown>>
 }
 
-/** One line for each change of state of a key, however often it is told; the line says how long the last one stood. */
+/** So many lines of a key are written at once, and in each minute. */
+const LINES = 10
+const PER_MS = 60_000
+
+interface Known {
+  state: string
+  since: number
+  /** Lines since `windowSince`. */
+  lines: number
+  windowSince: number
+  /** The last change, if it has no line yet. */
+  unwritten: StateChange | undefined
+  /** Changes that get no line, since the last line. */
+  skipped: number
+}
+
+/**
+ * One line for each change of state of a key, however often it is told; the line says how long the last one stood. What
+ * changes all the time has ten lines a minute: the next one says how many were skipped, and `flush` writes the last.
+ */
 export class StateLog {
   readonly #log: Logger
   readonly #now: () => number
-  readonly #states = new Map<string, { readonly state: string; readonly since: number }>()
+  readonly #known = new Map<string, Known>()
+  /** Those with `unwritten`. */
+  readonly #waiting = new Set<Known>()
 
   /** `now`: milliseconds that only go forward. */
   constructor(log: Logger, now: () => number) {
@@ -64,17 +85,52 @@ export class StateLog {
 
   /** The state that the key was last told to be in. */
   of(key: string): string | undefined {
-    return this.#states.get(key)?.state
+    return this.#known.get(key)?.state
   }
 
   /** Whether this was a change. */
-  tell({ key, state, level, message, fields }: StateChange): boolean {
-    const last = this.#states.get(key)
-    if (last?.state === state) return false
+  tell(change: StateChange): boolean {
+    const { key, state } = change
+    const known = this.#known.get(key)
+    if (known?.state === state) return false
     const now = this.#now()
-    this.#states.set(key, { state, since: now })
-    const before = last && { before: last.state, beforeSeconds: Math.round((now - last.since) / 1000) }
-    this.#log[level]({ key, state, ...before, ...fields }, message)
+    const next = known ?? { state, since: now, lines: 0, windowSince: now, unwritten: undefined, skipped: 0 }
+    const before = known && { before: known.state, beforeSeconds: Math.round((now - known.since) / 1000) }
+    this.#known.set(key, next)
+    next.state = state
+    next.since = now
+    if (next.unwritten) next.skipped++
+    if (mayWrite(next, now)) {
+      this.#write(next, change, before)
+    } else {
+      next.unwritten = change
+      this.#waiting.add(next)
+    }
     return true
   }
+
+  /** Writes what a key was last told, if it could not be written then and can be now. To be called every few seconds. */
+  flush(): void {
+    const now = this.#now()
+    for (const known of this.#waiting) {
+      if (known.unwritten && mayWrite(known, now)) this.#write(known, known.unwritten, undefined)
+    }
+  }
+
+  #write(known: Known, { key, state, level, message, fields }: StateChange, before: object | undefined): void {
+    const skipped = known.skipped > 0 ? { skipped: known.skipped } : undefined
+    known.lines++
+    known.unwritten = undefined
+    known.skipped = 0
+    this.#waiting.delete(known)
+    this.#log[level]({ key, state, ...before, ...skipped, ...fields }, message)
+  }
+}
+
+function mayWrite(known: Known, now: number): boolean {
+  if (now - known.windowSince >= PER_MS) {
+    known.windowSince = now
+    known.lines = 0
+  }
+  return known.lines < LINES
 }
