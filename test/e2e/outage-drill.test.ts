@@ -2,10 +2,10 @@ import { test } from 'node:test'
 import { type DrillOptions, surviveOutage } from './support/outage-drill.ts'
 
 const drills = {
-  'coalesce, nobody listens': { policy: 'coalesce', outage: 'close' },
-  'coalesce, no answer': { policy: 'coalesce', outage: 'hang' },
-  'block, 503': { policy: 'block', outage: 'refuse', queue: { events: 200 } },
-} satisfies Record<string, Pick<DrillOptions, 'policy' | 'outage' | 'queue'>>
+  'coalesce, nobody listens': { policy: 'coalesce', outage: 'close', cluster: 'real' },
+  'coalesce, no answer': { policy: 'coalesce', outage: 'hang', cluster: 'simulator' },
+  'block, 503': { policy: 'block', outage: 'refuse', cluster: 'simulator', queue: { events: 200 } },
+} satisfies Record<string, Pick<DrillOptions, 'policy' | 'outage' | 'cluster' | 'queue'>>
 
 for (const [name, drill] of Object.entries(drills)) {
   test(`P1 P2 P7 F42 one of two sinks goes away and comes back, and nothing is lost: ${name}`, async (t) => {
@@ -13,6 +13,6 @@ for (const [name, drill] of Object.entries(drills)) {
     t.diagnostic(`seed ${seed}`)
     const writes = { before: 500, during: 2_000, after: 500 }
     const sink = { timeout: '1s', retry: { initial: '50ms', max: '500ms' } }
-    t.diagnostic(JSON.stringify(await surviveOutage({ ...drill, seed, objects: 300, writes, sink })))
+    t.diagnostic(JSON.stringify(await surviveOutage({ ...drill, seed, objects: 300, writes, perSecond: 250, sink })))
   })
 }

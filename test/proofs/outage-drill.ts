@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict'
+import { clusterTypes } from '../e2e/support/drill-cluster.ts'
 import { type DrillOptions, type DrillResult, phases, policies, surviveOutage } from '../e2e/support/outage-drill.ts'
 
 export const description =
-  'One of two sinks is away under 500 updates/s over 5,000 objects. coalesce|block|spool [SEED] [MINUTES] [refuse|hang|close]'
+  'One of two sinks is away under 500 updates/s over 5,000 objects. coalesce|block|spool [SEED] [MINUTES] [refuse|hang|close] [simulator|real]'
 
 const PER_SECOND = 500
 /** How long it writes before the outage, and after the sink is current again; at most half as long as the outage. */
 const AROUND_MINUTES = 1
 
-export async function prove([policy, seed, outageMinutes, outage]: readonly string[]): Promise<void> {
+export async function prove([policy, seed, outageMinutes, outage, cluster]: readonly string[]): Promise<void> {
   const minutes = Number(outageMinutes ?? 10)
   const around = Math.min(AROUND_MINUTES, minutes / 2) * 60 * PER_SECOND
   const options: DrillOptions = {
     policy: oneOf(policies, policy),
+    cluster: oneOf(clusterTypes, cluster ?? 'simulator'),
     outage: oneOf(['refuse', 'hang', 'close'], outage ?? 'refuse'),
     seed: Number(seed ?? Math.floor(Math.random() * 1e6)),
     objects: 5_000,

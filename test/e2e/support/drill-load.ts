@@ -1,10 +1,9 @@
 import { sleep } from '../../../src/lib/abort.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import type { AdminClient, TestObject } from '../../testbed/admin-client.ts'
+import type { DrillCluster } from './drill-cluster.ts'
 import { seeded } from './random-operations.ts'
 
 export interface LoadOptions {
-  readonly namespace: string
   readonly objects: number
   readonly seed: number
   /** Writes per second; as many as go if absent. */
@@ -18,18 +17,16 @@ const { signal: never } = new AbortController()
 
 /** Writes to small ConfigMaps at an even rate, and knows when each version was written. */
 export class DrillLoad {
-  readonly #admin: AdminClient
+  readonly #cluster: DrillCluster
   readonly #options: LoadOptions
   readonly #random: () => number
-  readonly #collection: string
   /** resourceVersion -> ms since 1970, before the call. */
   readonly #written = new Map<string, number>()
 
-  constructor(admin: AdminClient, options: LoadOptions) {
-    this.#admin = admin
+  constructor(cluster: DrillCluster, options: LoadOptions) {
+    this.#cluster = cluster
     this.#options = options
     this.#random = seeded(options.seed)
-    this.#collection = `/api/v1/namespaces/${options.namespace}/configmaps`
   }
 
   /** When the write of this version began; undefined of one that this load did not write. */
@@ -66,24 +63,21 @@ export class DrillLoad {
   async #change(writer: number): Promise<void> {
     const own = Math.floor((this.#options.objects - 1 - writer) / WRITERS) + 1
     const n = writer + WRITERS * Math.floor(this.#random() * own)
-    const path = `${this.#collection}/${nameOf(n)}`
     if (this.#random() * RECREATE_EVERY < 1) {
-      await this.#admin.delete(path)
+      await this.#cluster.delete(nameOf(n))
       await this.#create(n)
     } else {
-      await this.#note(() => this.#admin.patch(path, { data: { value: this.#value() } }))
+      await this.#note(() => this.#cluster.update(nameOf(n), this.#value()))
     }
   }
 
   async #create(n: number): Promise<void> {
-    const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: nameOf(n) }, data: { value: this.#value() } }
-    await this.#note(() => this.#admin.create(this.#collection, body))
+    await this.#note(() => this.#cluster.create(nameOf(n), this.#value()))
   }
 
-  async #note(write: () => Promise<TestObject>): Promise<void> {
+  async #note(write: () => Promise<string>): Promise<void> {
     const at = Date.now()
-    const { resourceVersion } = (await write()).metadata
-    if (resourceVersion !== undefined) this.#written.set(resourceVersion, at)
+    this.#written.set(await write(), at)
   }
 
   #value(): string {

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { eventually } from '../../support/eventually.ts'
-import { startApiServer, type TestApiServer } from '../../testbed/api-server.ts'
 import { Workspace } from '../../testbed/workspace.ts'
 import { type BridgeProcess, startBridge } from './bridge-process.ts'
+import { type ClusterType, NAMESPACE, startDrillCluster } from './drill-cluster.ts'
 import { DrillLoad } from './drill-load.ts'
 import { type DrillEvent, DrillReceiver, type ReceiverMode } from './drill-receiver.ts'
 import { between, type Histogram, latencyOf, type Quantiles, quantilesOf } from './latencies.ts'
@@ -20,6 +20,7 @@ export type Policy = (typeof policies)[number]
 export interface DrillOptions {
   /** Of both sinks. */
   readonly policy: Policy
+  readonly cluster: ClusterType
   readonly outage: Exclude<ReceiverMode, 'take'>
   readonly seed: number
   readonly objects: number
@@ -51,6 +52,7 @@ export type PhaseName = (typeof phases)[number]
 
 export interface DrillResult {
   readonly policy: Policy
+  readonly cluster: ClusterType
   readonly outage: string
   readonly outageSeconds: number
   readonly well: Comparison
@@ -71,8 +73,8 @@ export interface CatchUp {
   readonly eventsPerSecond: number
 }
 
-const NAMESPACE = 'drill'
 const CURRENT_MS = 2_000
+const CATCH_UP_MS = 300_000
 /** How often figures are taken while it writes: once in so many writes. */
 const SLICE = 500
 /** A sink that takes longer than this to become current never does. */
@@ -80,15 +82,14 @@ const MOST_SLICES = 2_000
 
 export async function surviveOutage(options: DrillOptions): Promise<DrillResult> {
   const { policy, outage, seed, objects, perSecond, writes } = options
-  await using server = await startApiServer()
-  await server.admin.createNamespace(NAMESPACE)
-  const load = new DrillLoad(server.admin, { namespace: NAMESPACE, objects, seed, ...(perSecond && { perSecond }) })
+  await using cluster = await startDrillCluster(options.cluster)
+  const load = new DrillLoad(cluster, { objects, seed, ...(perSecond && { perSecond }) })
   await load.create()
   await using well = await DrillReceiver.start()
   await using sick = await DrillReceiver.start()
   await using folder = await Workspace.create('drill-spool')
   await using bridge = await startBridge({
-    kubeconfig: await server.kubeconfig(),
+    kubeconfig: cluster.kubeconfig,
     config: {
       sources: [{ name: 'drill', resources: ['configmaps'], namespaces: [NAMESPACE] }],
       sinks: [
@@ -98,7 +99,8 @@ export async function surviveOutage(options: DrillOptions): Promise<DrillResult>
     },
   })
   await bridge.ready()
-  const recorder = await server.record()
+  await settled(bridge, 'the first snapshot is at both sinks')
+  await cluster.record()
   const drill = new Drill(bridge, load)
 
   await drill.run('before', async (slice) => await inSlices(writes.before, perSecond, slice))
@@ -116,11 +118,17 @@ export async function surviveOutage(options: DrillOptions): Promise<DrillResult>
   })
   await drill.run('after', async (slice) => await inSlices(writes.after, perSecond, slice))
 
-  const history = await recorder.until(await server.revision(), `configmaps/${NAMESPACE}/`)
-  await drained(bridge, { server, well, sick })
+  const last = await cluster.create('the-last-one', '')
+  await eventually(async () => (await hasGot(well, last)) && (await hasGot(sick, last)), {
+    what: 'both sinks have the last version',
+    withinMs: CATCH_UP_MS,
+  })
+  await settled(bridge, 'both sinks have everything')
+  const history = await cluster.history()
   const taken = { well: await well.events(), sick: await sick.events() }
   const result = {
     policy,
+    cluster: options.cluster,
     outage,
     outageSeconds: Math.round((returned - left) / 1000),
     well: compare(history, eventsOf(taken.well)),
@@ -156,23 +164,14 @@ async function isCurrent(bridge: BridgeProcess, sick: DrillReceiver, load: Drill
   return age < CURRENT_MS && (await bridge.metric('deltawire_sink_queue_events{sink="sick"}')) < SLICE
 }
 
-/** Everything that was written is settled at both. */
-async function drained(
-  bridge: BridgeProcess,
-  { server, well, sick }: { readonly server: TestApiServer } & Readonly<Record<'well' | 'sick', DrillReceiver>>,
-): Promise<void> {
-  const name = 'the-last-one'
-  const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name } }
-  const { metadata } = await server.admin.create(`/api/v1/namespaces/${NAMESPACE}/configmaps`, body)
-  const isThere = async (receiver: DrillReceiver) => {
-    const { resourceVersion } = await receiver.state()
-    return BigInt(resourceVersion) >= BigInt(metadata.resourceVersion ?? 0)
-  }
+async function hasGot(receiver: DrillReceiver, resourceVersion: string): Promise<boolean> {
+  return BigInt((await receiver.state()).resourceVersion) >= BigInt(resourceVersion)
+}
+
+/** All that was offered to the sinks was acknowledged. */
+async function settled(bridge: BridgeProcess, what: string): Promise<void> {
   const isEmpty = async (sink: string) => (await bridge.metric(`deltawire_sink_queue_events{sink="${sink}"}`)) === 0
-  await eventually(
-    async () => (await isThere(well)) && (await isThere(sick)) && (await isEmpty('well')) && (await isEmpty('sick')),
-    { what: 'both sinks have everything', withinMs: 300_000 },
-  )
+  await eventually(async () => (await isEmpty('well')) && (await isEmpty('sick')), { what, withinMs: CATCH_UP_MS })
 }
 
 async function judge({ policy, well, sick }: DrillResult, bridge: BridgeProcess): Promise<void> {
