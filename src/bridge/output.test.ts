@@ -205,6 +205,20 @@ test('P1 what overflowed holds the watermark until the snapshot that makes up fo
   assert.equal(output.watermark.lag, 0)
 })
 
+test('P1 what was under way when the queue overflowed, and is lost with the next overflow, holds the watermark too', async () => {
+  const run = await outputBench(() => false, { events: 2, whenFull: 'coalesce' })
+  await run.connect()
+  run.sink.respond = undefined
+  await run.offerChanges(added('a', '1'), added('b', '2'))
+  await run.settle()
+  await run.offerChanges(added('c', '3'))
+  run.sink.attempts[0]?.throw(new DeliveryError('failed', '500'))
+  await run.settle()
+  await run.offerChanges(begin('s1', '4'), begin('s2', '5'))
+  run.output.complete(rv('5'))
+  assert.equal(run.output.watermark.value, undefined)
+})
+
 test('a snapshot that was to make up for an overflow and was aborted is asked for again, and the next one does', async () => {
   const run = await outputBench(({ attributes }) => attributes.id === 's1:end', { events: 2, whenFull: 'coalesce' })
   run.output.complete(rv('1'))
