@@ -1,4 +1,5 @@
 /** For tests: a target that does what the test says, and events to send to it. */
+import type { Disk } from '../journal/disk.ts'
 import { ManualClock } from '../lib/manual-clock.ts'
 import { DeadLetterRing, type DeadLetterStore } from './dead-letters.ts'
 import type { Outcome } from './entry.ts'
@@ -157,6 +158,8 @@ export interface BenchOptions {
   readonly sink?: ScriptedSink
   /** Instead of the ring. */
   readonly store?: DeadLetterStore
+  /** Of a spool. */
+  readonly disk?: Disk
 }
 
 /** A worker over a scripted sink, connected, on a clock that stands still. `sizeOf` is the data's size. */
@@ -187,7 +190,15 @@ export async function bench(settings: BenchOptions = {}): Promise<Bench> {
   }
   const worker = new SinkWorker(
     { ...defaults, ...settings.options, queue: { ...defaults.queue, ...settings.options?.queue } },
-    { sink, limits, clock, deadLetters: settings.store ?? deadLetters, observer, random: settings.random ?? (() => 1) },
+    {
+      sink,
+      limits,
+      clock,
+      deadLetters: settings.store ?? deadLetters,
+      observer,
+      random: settings.random ?? (() => 1),
+      ...(settings.disk && { disk: settings.disk }),
+    },
   )
   const acks: [string, Outcome][] = []
   const accepted: string[] = []
