@@ -1,6 +1,7 @@
 /** What the parts of the bridge tell about themselves, as metrics and as one log line per change of state. */
 import type { Logger } from 'pino'
-import type { DeadLetter } from '../delivery/dead-letters.ts'
+import type { DeadLetter, DeadLetterCode } from '../delivery/dead-letters.ts'
+import { deliveryErrors } from '../delivery/errors.ts'
 import type { DeliveryObserver, SinkState, WorkerStats } from '../delivery/observer.ts'
 import type { InformerFault, InformerOptions } from '../informer/index.ts'
 import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object.ts'
@@ -100,8 +101,14 @@ export function streamFailed(stream: string, error: unknown, states: StateLog): 
   states.tell({ key: `stream ${stream}`, state, level: 'warn', message, fields })
 }
 
+const deadLetterCodes: readonly DeadLetterCode[] = [
+  ...(Object.keys(deliveryErrors) as (keyof typeof deliveryErrors)[]),
+  'lane-full',
+]
+
 export function deliveryObserver(sink: string, { metrics, logger, states }: Telemetry): DeliveryObserver {
   const counts = metrics.sink(sink)
+  counts.deadLetterReasons(deadLetterCodes)
   return {
     attempt: ({ durationMs }) => counts.attempt({ durationMs }),
     sent: (result) => counts.sent(result),

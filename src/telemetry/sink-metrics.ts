@@ -10,6 +10,8 @@ export interface SinkMetrics {
   sent(result: string): void
   retry(reason: string): void
   deadLetter(reason: string): void
+  /** These reasons are possible: their series exist from the start, so that an alert on an increase sees the first one. */
+  deadLetterReasons(reasons: readonly string[]): void
   /** An event went out with a smaller payload. */
   degraded(): void
   /** So many events were not sent, because newer ones stand for them. */
@@ -159,6 +161,9 @@ export class SinkFamilies {
       sent: (result) => (result === 'delivered' ? delivered.inc() : this.#sent.inc({ sink, result })),
       retry: (reason) => this.#retries.inc({ sink, reason }),
       deadLetter: (reason) => this.#deadLetters.inc({ sink, reason }),
+      deadLetterReasons: (reasons) => {
+        for (const reason of reasons) this.#deadLetters.inc({ sink, reason }, 0)
+      },
       degraded,
       merged: (events) => merged.inc(events),
       overflowed: () => overflows.inc(),
