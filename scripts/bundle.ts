@@ -8,12 +8,19 @@ import { Ajv } from 'ajv'
 import { _ } from 'ajv/dist/compile/codegen/index.js'
 import standalone from 'ajv/dist/standalone/index.js'
 import { build, type Plugin } from 'esbuild'
+import packageJson from '../package.json' with { type: 'json' }
 import { sinkTypes } from '../sinks/index.ts'
 import { schemasOf } from '../src/config/bridge-config.ts'
 import { formatTests } from '../src/config/formats.ts'
 import { ajvOptions, digestOf } from '../src/config/validator.ts'
 
 const root = resolve(import.meta.dirname, '..')
+
+/**
+ * What sinks that are not part of the product import, in the image as everywhere: `deltawire/sink` is `sink.mjs`, one
+ * with the program, whose chunks it shares.
+ */
+const doors = { sink: packageJson.exports['./sink'], events: packageJson.exports['./events'] }
 
 /** What lies beside the program: files that it reads, and its licence. */
 const files = ['src/cli/demo.yaml', 'LICENSE']
@@ -56,7 +63,7 @@ if (folder === undefined) {
 }
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: { main: 'src/main.ts' },
+  entryPoints: { main: 'src/main.ts', ...doors },
   outdir: resolve(folder),
   outExtension: { '.js': '.mjs' },
   bundle: true,
@@ -70,6 +77,9 @@ const { metafile } = await build({
   plugins: [compiledAhead],
 })
 for (const file of files) await copyFile(join(root, file), join(folder, basename(file)))
+const { name, version } = packageJson
+const exported = Object.fromEntries(Object.keys(doors).map((door) => [`./${door}`, `./${door}.mjs`]))
+await writeFile(join(folder, 'package.json'), `${JSON.stringify({ name, version, exports: exported }, null, 2)}\n`)
 await writeFile(join(folder, 'LICENSES.packages'), await licenses(Object.keys(metafile.inputs)))
 
 /** What the licences of the packages in the bundle ask for: their texts, each once. */

@@ -1,6 +1,7 @@
 /**
  * What every sink must pass, whatever it talks to. Call `testSink` in a test file beside the sink, with a harness that
- * starts a real target, or one that behaves like it. Rows that a harness has no means for are not run.
+ * starts a real target, or one that behaves like it. Rows that a harness has no means for are not run. Sinks that are not
+ * part of the project import it as `deltawire/sink-contract`, see docs/write-a-sink.md.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -26,6 +27,10 @@ import {
   validate,
 } from './contract-kit.ts'
 import type { Received, SinkHarness, SinkTarget } from './contract-target.ts'
+
+export { event, makeSink, numbered } from './contract-kit.ts'
+export { type Cut, type Received, type SinkHarness, type SinkTarget, untilWoken } from './contract-target.ts'
+export { decodeStructured } from './decode.ts'
 
 export function testSink<S extends JsonSchema>(name: string, harness: SinkHarness<S>): void {
   const { definition } = harness

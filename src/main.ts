@@ -21,3 +21,12 @@ process.exitCode = await main({
   stderr: process.stderr,
   signal: stop.signal,
 })
+leaveSoon()
+
+/** What a sink left open, that is not one of ours, does not keep the process; a reader of the output that is slow does. */
+function leaveSoon(): void {
+  setTimeout(() => {
+    if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit()
+    leaveSoon()
+  }, 2_000).unref()
+}

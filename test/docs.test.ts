@@ -1,7 +1,7 @@
 /** What the documents tell a reader to type, and the configurations they show, work. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
@@ -27,6 +27,8 @@ const blocks = (language: string): readonly Found[] =>
 
 test('every whole configuration in a document or example is valid', async () => {
   const shown = blocks('yaml').filter(({ text }) => text.includes('kind: Bridge'))
+  // what a document tells to put beside its configuration
+  copyFileSync('examples/custom-sink/line-sink.js', join(folder, 'line-sink.js'))
   // beside them are values of the chart and templates of others
   const examples = globSync('{examples,src}/**/*.yaml')
     .map((document) => ({ document, text: readFileSync(document, 'utf8') }))

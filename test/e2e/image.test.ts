@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { createGzip } from 'node:zlib'
+import { LineTarget } from '../../examples/custom-sink/line-target.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { sinkTypes } from '../../sinks/index.ts'
 import { startApiServer, type TestApiServer } from '../testbed/api-server.ts'
@@ -71,7 +72,7 @@ test('it holds no shell, no package manager and no packages, and nothing of it i
   const program = files.map(({ path }) => /^opt\/deltawire\/([a-zA-Z.]+)$/.exec(path)?.[1])
   assert.deepEqual(
     program.filter((name) => name !== undefined),
-    ['LICENSE', 'LICENSES.packages', 'demo.yaml', 'main.mjs'],
+    ['LICENSE', 'LICENSES.packages', 'demo.yaml', 'events.mjs', 'main.mjs', 'package.json', 'sink.mjs'],
   )
   const unwanted = /(?:^|\/)(?:node_modules|npm|npx|corepack|apt|dpkg|sh|bash|dash|busybox)\/?$/
   assert.deepEqual(
@@ -255,6 +256,29 @@ test('what a configuration does not use is not loaded', async (t) => {
     `ready after ${Math.round(performance.now() - started)} ms; ${Math.round(pod.residentBytes() / MB)} MB resident`,
   )
   assert.equal(await pod.stop(), 0)
+})
+
+test("a sink of somebody else's that is mounted beside the configuration delivers from it, in JavaScript and in TypeScript", async () => {
+  await using server = await startServer()
+  await using target = await LineTarget.start()
+  const source = await readFile('examples/custom-sink/line-sink.js', 'utf8')
+  const { address } = target.config
+  const pod = await startPod(unpacked, server, {
+    config: {
+      sources,
+      sinks: ['js', 'ts'].map((language) => ({ name: language, type: `./sinks/line-sink.${language}`, address })),
+    },
+    files: {
+      '/etc/deltawire/sinks/line-sink.js': source,
+      '/etc/deltawire/sinks/line-sink.ts': `type Unused = string\n${source.replace('signal)', 'signal: AbortSignal)')}`,
+    },
+  })
+  await ready(pod)
+  await server.admin.create('/api/v1/namespaces/default/configmaps', { metadata: { name: 'made' }, data: { a: 'b' } })
+  const arrived = () => target.received().filter(({ attributes }) => attributes.subject === 'default/made').length === 2
+  await pod.until('both have delivered it', async () => arrived())
+  assert.equal(await pod.stop(), 0)
+  assert.doesNotMatch(await pod.output(), /[Ww]arning/)
 })
 
 test('a configuration is checked in it as everywhere, by every schema', async () => {

@@ -7,6 +7,8 @@ export interface BridgeOptions {
   /** All but `http` and `admin`, which get free loopback ports. */
   readonly config: object
   readonly kubeconfig?: string
+  /** Texts of files beside the configuration, by name. */
+  readonly files?: Readonly<Record<string, string>>
   /** Further arguments of `run`. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -18,6 +20,7 @@ const main = join(import.meta.dirname, '../../../src/main.ts')
 export async function startBridge(options: BridgeOptions): Promise<BridgeProcess> {
   const workspace = await Workspace.create('bridge')
   const config = join(workspace.folder, 'deltawire.yaml')
+  for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(workspace.folder, name), text)
   const listen = '127.0.0.1:0'
   const head = { apiVersion: 'deltawire.io/v1', kind: 'Bridge', cluster: 'test' }
   const whole = { ...head, http: { listen }, admin: { listen } }
