@@ -1,13 +1,10 @@
 /** How an informer gets its lists: from a real kube-apiserver that streams them, from one that refuses, from one that stalls. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { KubeConfig } from '@kubernetes/client-node'
 import { Informer } from '../../src/informer/index.ts'
 import { inShort } from '../../src/informer/test-kit.ts'
 import { ApiClient } from '../../src/kube/api-client.ts'
 import { loadKubeConfig } from '../../src/kube/kube-config.ts'
-import type { ListWatch } from '../../src/kube/list-watch.ts'
-import type { KubeObject, Resource } from '../../src/kube/object.ts'
 import { listWatch } from '../../src/kube/resource-list-watch.ts'
 import { settle } from '../../src/kube/testing/settle.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
@@ -15,27 +12,8 @@ import { ManualClock } from '../../src/lib/manual-clock.ts'
 import { Simulator } from '../../src/simulator/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { startApiServer } from '../testbed/api-server.ts'
+import { configMaps, configOf, recorded } from './support/recorded.ts'
 import { measureSyncs } from './support/sync-figures.ts'
-
-const configMaps: Resource = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true }
-
-/** The same calls, written down: `stream`, `stream at a version`, `list`, `next page`, `check`, `watch`. */
-function recorded(api: ListWatch<KubeObject>): ListWatch<KubeObject> & { readonly asked: string[] } {
-  const asked: string[] = []
-  return {
-    asked,
-    streaming: api.streaming,
-    list(query, signal) {
-      asked.push(query.continue !== undefined ? 'next page' : query.limit === 1 ? 'check' : 'list')
-      return api.list(query, signal)
-    },
-    watch(query, signal) {
-      const streamed = query.resourceVersion === undefined ? 'stream' : 'stream at a version'
-      asked.push(query.sendInitialEvents ? streamed : 'watch')
-      return api.watch(query, signal)
-    },
-  }
-}
 
 /** An informer of the ConfigMaps of one namespace, and what it has told so far. Ends with the test. */
 function informed(t: TestContext, client: ApiClient, { namespace, clock = systemClock }: Place) {
@@ -145,17 +123,6 @@ test('X1 C32 a server that never marks the end of a streamed list: pages after 3
   await settle(second.informer.synced, clock)
   assert.deepEqual(second.api.asked.slice(0, 2), ['list', 'next page'])
 })
-
-function configOf(url: string): KubeConfig {
-  const config = new KubeConfig()
-  config.loadFromOptions({
-    clusters: [{ name: 'simulator', server: url, skipTLSVerify: true }],
-    users: [{ name: 'tester' }],
-    contexts: [{ name: 'simulator', cluster: 'simulator', user: 'tester' }],
-    currentContext: 'simulator',
-  })
-  return config
-}
 
 test('X6 both ways give the same objects; pages come compressed, a stream of kube-apiserver 1.36 does not', async (t) => {
   const { paged, streamed } = await measureSyncs({ objects: 300, rounds: 1 })
