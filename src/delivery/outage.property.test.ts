@@ -87,19 +87,19 @@ test('P6 items that are never taken do not keep a consumer from the end of more 
 
 /** Takes so many events in each second; of what is more it says `throttled`, event by event. */
 class Quota {
-  readonly #perSecond: number
+  perSecond: number
   readonly #now: () => number
   #second = -1
   #left = 0
 
   constructor(perSecond: number, now: () => number) {
-    this.#perSecond = perSecond
+    this.perSecond = perSecond
     this.#now = now
   }
 
   take(): boolean {
     const second = Math.floor(this.#now() / 1000)
-    if (second !== this.#second) this.#left = this.#perSecond
+    if (second !== this.#second) this.#left = this.perSecond
     this.#second = second
     return this.#left-- > 0
   }
@@ -112,34 +112,51 @@ test('P1 P2 P9 a quota that is used up, for a part of a batch or a whole one, co
     concurrency: fc.integer({ min: 1, max: 8 }),
     keys: fc.integer({ min: 1, max: 60 }),
     count: fc.integer({ min: 1, max: 150 }),
-    latencies: fc.array(fc.nat(400), { minLength: 1, maxLength: 5 }),
+    latencies: fc.array(fc.nat(299), { minLength: 1, maxLength: 5 }),
     forbidden: fc.option(fc.nat(59), { nil: undefined }),
   })
   await fc.assert(
     fc.asyncProperty(arbitrary, async ({ perSecond, batch, concurrency, keys, count, latencies, forbidden }) => {
       const sink = new ScriptedSink()
+      /** Batches that began since the last pause, and how many of them there may be. */
+      let era = { inFlight: 0, bound: concurrency }
       const run = await bench({
         sink,
         options: { ...options, concurrency, batch: { events: batch, bytes: 100_000, lingerMs: 0 } },
         random: () => 0.5,
+        observer: {
+          state: (state) => {
+            if (state.type === 'paused' && state.code === 'throttled') era = { inFlight: 0, bound: 1 }
+          },
+        },
       })
       const quota = new Quota(perSecond, () => run.clock.monotonic())
       const landed: { readonly key: string; readonly n: number }[] = []
       let attempts = 0
+      let tooMany = 0
       sink.respond = async (entries) => {
+        const mine = era
+        if (++mine.inFlight > mine.bound) tooMany++
         const latencyMs = latencies[attempts++ % latencies.length] ?? 0
-        await new Promise<void>((resolve) => run.clock.after(Math.min(latencyMs, options.timeoutMs - 1), resolve))
+        await new Promise<void>((resolve) => run.clock.after(latencyMs, resolve))
         const company = entries.some(({ key }) => key !== `${forbidden}`)
-        return entries.flatMap(({ key, attributes }, index) => {
+        const failures = entries.flatMap(({ key, attributes }, index) => {
           if (key === `${forbidden}` && company) return [{ index, error: new DeliveryError('unauthorized', 'no') }]
           if (!quota.take()) return [{ index, error: new DeliveryError('throttled', '429') }]
           landed.push({ key, n: Number(attributes.id) })
           return []
         })
+        mine.inFlight--
+        if (failures.length < entries.length) mine.bound = Math.min(concurrency, mine.bound + 1)
+        return failures
+      }
+      const arrive = async (total: number) => {
+        for (let minute = 0; minute < 60 && run.acks.length < total; minute++) await run.clock.advance(60_000)
+        assert.equal(run.acks.length, total, 'P9: nothing is stuck')
       }
       run.offer(...Array.from({ length: count }, (_, n) => event(`${n}`, `${n % keys}`)))
-      for (let minute = 0; minute < 60 && run.acks.length < count; minute++) await run.clock.advance(60_000)
-      assert.equal(run.acks.length, count, 'P9: nothing is stuck')
+      await arrive(count)
+      assert.equal(tooMany, 0, 'no more in flight than 1, and one more for each that delivered')
       for (const [id, outcome] of run.acks) {
         if (outcome.type === 'delivered') continue
         assert.ok(outcome.type === 'dead-lettered' && outcome.code === 'unauthorized', `${id}: ${outcome.type}`)
@@ -148,7 +165,12 @@ test('P1 P2 P9 a quota that is used up, for a part of a batch or a whole one, co
       for (const [place, { key, n }] of landed.entries()) {
         assert.ok(!landed.slice(0, place).some((before) => before.key === key && before.n > n), `P2: ${n} of ${key}`)
       }
+      quota.perSecond = Number.POSITIVE_INFINITY
+      await run.clock.advance(1000)
+      run.offer(...Array.from({ length: 500 }, (_, n) => event(`more ${n}`, `more ${n}`)))
+      await arrive(count + 500)
+      assert.equal(run.worker.stats().permitted, concurrency, 'P9: it reaches all that is configured')
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   )
 })
