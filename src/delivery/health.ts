@@ -108,9 +108,8 @@ export class Health {
     const now = clock.monotonic()
     if (state.type === 'open' || state.type === 'probing') {
       const failures = state.type === 'open' ? 1 : state.failures + 1
-      if (state.type === 'open' && !isSuspicion()) {
-        this.#ramp.restart(isThrottle(error.code) ? 'throttled' : 'out of order')
-      }
+      const isTooMuch = state.type === 'open' && isThrottle(error.code)
+      if (!isSuspicion()) this.#ramp.restart(isTooMuch ? 'throttled' : 'out of order')
       this.#pauseUntil(now + pauseDelay(error, failures, retry, random), failures, error)
     } else if (state.type === 'paused' && askedMs(error) > 0) {
       const until = now + pauseDelay(error, 1, retry, random)

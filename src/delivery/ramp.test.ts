@@ -109,6 +109,25 @@ test('a pause because few events failed, each for its own sake, is no outage: it
   assert.equal(run.worker.stats().permitted, 8)
 })
 
+test('a suspicion that turns out to be an outage is ramped as any other', async () => {
+  const sink = new ScriptedSink()
+  let error: DeliveryError | undefined = new DeliveryError('failed', '500')
+  sink.respond = () => {
+    if (error) throw error
+    return []
+  }
+  const run = await bench({ sink, options: { timeoutMs: 300, concurrency: 8 } })
+  run.offer(event('b', 'bad'))
+  await run.clock.advance(5000)
+  assert.equal(run.worker.stats().state, 'paused')
+  error = unavailable
+  await run.clock.advance(60_000)
+  error = undefined
+  await run.clock.advance(30_000)
+  assert.equal(run.worker.stats().state, 'open')
+  assert.equal(run.worker.stats().permitted, 1)
+})
+
 test('throttled: half as many batches as before, and from there one more in each round', async () => {
   const run = await bench({ options: { concurrency: 16 } })
   run.offer(...events(300))
