@@ -1,6 +1,5 @@
 /** What a receiver refuses, from the dead letters to the receiver after all: real processes from end to end. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -8,28 +7,9 @@ import { eventually } from '../support/eventually.ts'
 import { startApiServer, type TestApiServer } from '../testbed/api-server.ts'
 import { Workspace } from '../testbed/workspace.ts'
 import { type BridgeProcess, startBridge } from './support/bridge-process.ts'
+import { dlq, listed } from './support/dlq.ts'
 import { FaultyReceiver } from './support/faulty-receiver.ts'
 import { webhook } from './support/stand.ts'
-
-const main = join(import.meta.dirname, '../../src/main.ts')
-
-/** `deltawire dlq ...` against this bridge. */
-async function dlq(bridge: BridgeProcess, ...args: readonly string[]) {
-  const url = await bridge.adminUrl()
-  return await new Promise<{ code: number; out: string; err: string }>((resolve) => {
-    execFile(process.execPath, [main, 'dlq', ...args, '--url', url], (error, out, err) =>
-      resolve({ code: Number(error?.code ?? 0), out, err }),
-    )
-  })
-}
-
-async function listed(
-  bridge: BridgeProcess,
-): Promise<readonly { id: string; sink: string; attributes: { subject: string } }[]> {
-  const { code, out, err } = await dlq(bridge, 'list', '--output', 'json')
-  assert.equal(code, 0, err)
-  return out.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
-}
 
 const configMaps = '/api/v1/namespaces/default/configmaps'
 

@@ -8,11 +8,15 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { request } from 'undici'
 import type { ReceivedEvent } from '../../testbed/receiver.ts'
 import { Workspace, whileRunning } from '../../testbed/workspace.ts'
 
-/** `refuse`: 503. `hang`: no answer. `close`: nobody listens. */
-export type ReceiverMode = 'take' | 'refuse' | 'hang' | 'close'
+/**
+ * `refuse`: 503. `hang`: no answer. `close`: nobody listens. `choosy`: the names of objects decide, 400 for `reject-*`, a
+ * connection that is cut for `reset-*`; all others are taken.
+ */
+export type ReceiverMode = 'take' | 'refuse' | 'hang' | 'close' | 'choosy'
 
 export interface DrillEvent {
   /** When it was taken, in ms since 1970. */
@@ -57,8 +61,7 @@ export class DrillReceiver implements AsyncDisposable {
 
   /** How many it took, and the resourceVersion of the newest one that has one. */
   async state(): Promise<{ readonly taken: number; readonly resourceVersion: string }> {
-    const answer = await this.#ask('state')
-    return (await answer.json()) as { readonly taken: number; readonly resourceVersion: string }
+    return JSON.parse(await this.#ask('state')) as { readonly taken: number; readonly resourceVersion: string }
   }
 
   /** All that it took, in that order. */
@@ -71,9 +74,11 @@ export class DrillReceiver implements AsyncDisposable {
     await this.#workspace[Symbol.asyncDispose]()
   }
 
-  async #ask(what: string): Promise<Response> {
-    const answer = await fetch(`${this.#control}${what}`)
-    if (!answer.ok) throw new Error(`the receiver answers ${answer.status} to ${what}`)
+  /** By a connection of its own: one that idled may be closed at the moment it is used. */
+  async #ask(what: string): Promise<string> {
+    const { statusCode, body } = await request(`${this.#control}${what}`, { reset: true })
+    const answer = await body.text()
+    if (statusCode !== 200) throw new Error(`the receiver answers ${statusCode} to ${what}: ${answer}`)
     return answer
   }
 }
@@ -99,6 +104,17 @@ function summaryOf(body: string): ReceivedEvent {
   return { ...attributes, data: { object: { metadata: { resourceVersion, managedFields } } } } as ReceivedEvent
 }
 
+type Fate = 'take' | 'refuse' | 'reject' | 'reset'
+
+function fateOf(mode: ReceiverMode, body: string): Fate {
+  if (mode !== 'choosy') return mode === 'take' ? 'take' : 'refuse'
+  const { name } = JSON.parse(body) as ReceivedEvent
+  const [, fate] = /^(reject|reset)-/.exec(String(name)) ?? []
+  return (fate ?? 'take') as Fate
+}
+
+const statuses = { take: 204, refuse: 503, reject: 400 } as const
+
 async function serve(): Promise<void> {
   let mode: ReceiverMode = 'take'
   let taken = 0
@@ -118,8 +134,10 @@ async function serve(): Promise<void> {
     }
     text(request).then(
       (body) => {
-        if (mode === 'take') take(body)
-        response.writeHead(mode === 'take' ? 204 : 503).end()
+        const fate = fateOf(mode, body)
+        if (fate === 'take') take(body)
+        if (fate === 'reset') request.socket.resetAndDestroy()
+        else response.writeHead(statuses[fate]).end()
       },
       () => response.destroy(), // who sent it has given it up
     )
