@@ -85,13 +85,14 @@ function* checkList(
 
 function* checkMapping(schema: JsonSchema, value: Mapping, at: At, failed: Failed): Generator<SchemaError> {
   const { properties = {}, required = [], additionalProperties: others = true } = schema
+  const isThere = (name: string) => Object.hasOwn(value, name) && value[name] !== undefined
   if (at.fill === 'defaults') {
     for (const [name, { default: fallback }] of Object.entries(properties)) {
-      if (fallback !== undefined && value[name] === undefined) value[name] = structuredClone(fallback)
+      if (fallback !== undefined && !isThere(name)) value[name] = structuredClone(fallback)
     }
   }
   for (const name of required) {
-    if (value[name] === undefined) yield failed('required', { missingProperty: name })
+    if (!isThere(name)) yield failed('required', { missingProperty: name })
   }
   for (const [name, member] of Object.entries(value)) {
     const known = Object.hasOwn(properties, name) ? properties[name] : undefined

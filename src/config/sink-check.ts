@@ -21,15 +21,27 @@ export async function checkSink({ index, value }: Entry<SinkConfig>): Promise<re
     checkLimits(definition.limits(own))
     const sink = definition.create(own, inertContext(options.name))
     checkMembers(sink)
-    await sink[Symbol.asyncDispose]()
+    await dispose(sink)
   } catch (error) {
     problems.push(refusal(error instanceof Error ? error.message : String(error), own, path))
   }
   return problems
 }
 
+async function dispose(sink: Sink): Promise<void> {
+  try {
+    await sink[Symbol.asyncDispose]()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`what create of the type returns cannot be disposed before it was used: ${reason}`)
+  }
+}
+
 /** A batch of nothing, or a limit that is no number, would stop the worker or everything behind it. */
 function checkLimits(limits: SinkLimits): void {
+  if (typeof limits !== 'object' || limits === null) {
+    throw new Error(`limits of the type returns ${String(limits)}; it has to return an object`)
+  }
   const { maxEventBytes, maxBatchBytes, sizeOf, sameKeyInBatch } = limits
   for (const name of ['maxEventBytes', 'maxBatchEvents', 'maxBatchBytes', 'concurrency'] as const) {
     const value = limits[name]

@@ -71,7 +71,10 @@ const EXPORT = 'export const sink = defineSink({ … })'
 function flawOf(module: Readonly<Record<string, unknown>>, builtIn: readonly string[]): ModuleProblem | undefined {
   const { sink } = module
   if (sink === undefined) {
-    const others = Object.keys(module).join(', ')
+    // Node gives what is written as CommonJS this name as well
+    const others = Object.keys(module)
+      .filter((name) => name !== 'module.exports')
+      .join(', ')
     return { message: `exports no sink${others === '' ? '' : `, only ${others}`}`, expected: EXPORT }
   }
   if (typeof sink !== 'object' || sink === null) return { message: 'its sink is no definition', expected: EXPORT }
@@ -95,7 +98,7 @@ function flawOf(module: Readonly<Record<string, unknown>>, builtIn: readonly str
 function reasonOf(error: unknown, path: string | undefined): string {
   if (!(error instanceof Error)) return `it threw ${typeof error === 'string' ? JSON.stringify(error) : typeof error}`
   const [line = ''] = error.message.split('\n')
-  const [place] = /file:\/\/[^\s()]+:\d+:\d+/.exec(error.stack ?? '') ?? []
+  const [, place] = /(?:at |\()((?:file:\/\/)?\/[^\s()]+:\d+:\d+)/.exec(error.stack ?? '') ?? []
   const where = place === undefined ? '' : ` (${place})`
   const way = error instanceof SyntaxError && path !== undefined ? `; \`node --check ${path}\` shows where` : ''
   return `${error.name}: ${line.slice(0, 500)}${where}${way}`
