@@ -38,8 +38,8 @@ export function informerOptions(
       return redacted
     },
     observer: {
-      listed: () => {
-        counts.listed()
+      listed: (way) => {
+        counts.listed(way)
         healthy()
       },
       listFailed: () => counts.listFailed(),

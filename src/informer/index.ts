@@ -15,7 +15,7 @@ export {
 export type { Indexer, IndexFunction } from './indexer.ts'
 export { Informer, type InformerOptions, informerDefaults, type StreamStatus } from './informer.ts'
 export type { Lister } from './lister.ts'
-export { type InformerFault, type StreamObserver, silentObserver, type WatchEnd } from './observer.ts'
+export { type InformerFault, type ListWay, type StreamObserver, silentObserver, type WatchEnd } from './observer.ts'
 export {
   type CacheSync,
   type FactoryOptions,

@@ -4,11 +4,14 @@ import type { ObjectKey, ResourceVersion } from '../kube/object.ts'
 /** `closed`: by the server, cleanly. `short`: cleanly, but within a second and without a single frame. */
 export type WatchEnd = 'closed' | 'short' | KubeErrorCode
 
+/** How a list came: as a watch that begins with the objects, or page by page. */
+export type ListWay = 'streamed' | 'paged'
+
 /** What a stream goes through, for metrics. Called synchronously, on the data path: be quick, never throw. */
 export interface StreamObserver {
-  /** A list is in, all pages of it. */
-  listed(objects: number, resourceVersion: ResourceVersion): void
-  /** A list, or a page of one, could not be had; it is tried again. */
+  /** A whole list is in. */
+  listed(way: ListWay, objects: number, resourceVersion: ResourceVersion): void
+  /** A list, or a part of one, could not be had; it is tried again. */
   listFailed(code: KubeErrorCode): void
   watchStarted(): void
   /** A watch could not be opened; it is tried again. */

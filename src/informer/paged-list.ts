@@ -42,7 +42,7 @@ export function nextPage<T extends KubeObject>(
     return [items, { type: 'Paging', cause, last, resourceVersion, ...progress }]
   }
   items.push({ type: 'InitDone', cause, resourceVersion })
-  observer.listed(objects, resourceVersion)
+  observer.listed('paged', objects, resourceVersion)
   return [items, { type: 'Listed', resourceVersion, unusableAfter: undefined }]
 }
 

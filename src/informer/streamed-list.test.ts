@@ -52,7 +52,7 @@ test('C01 C25 C77 a full cycle: one watch is the list and the live watch; the ne
     { watch: { timeoutSeconds: 450, sendInitialEvents: true } },
     { watch: { resourceVersion: '15', timeoutSeconds: 450 } },
   ])
-  assert.deepEqual(rig.observer.counts, { bookmark: 2, listed: 1, watchStarted: 2, 'watchEnded closed': 1 })
+  assert.deepEqual(rig.observer.counts, { bookmark: 2, 'listed streamed': 1, watchStarted: 2, 'watchEnded closed': 1 })
 })
 
 test('C24 objects without a marker: the store stays empty, nothing has synced, there is no position', async () => {

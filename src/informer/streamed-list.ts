@@ -139,7 +139,7 @@ async function goOn<T extends KubeObject>(
 ): Promise<Step<T>> {
   const wentBack = last !== undefined && compareResourceVersions(resourceVersion, last) < 0
   items.push({ type: 'InitDone', cause: wentBack ? 'restored' : cause, resourceVersion })
-  options.observer.listed(objects, resourceVersion)
+  options.observer.listed('streamed', objects, resourceVersion)
   options.observer.watchStarted()
   const position = { resourceVersion, unusableAfter: undefined }
   // the marker is a frame: a watch that ends now has not been in vain

@@ -10,7 +10,7 @@ import { ManualClock } from '../lib/manual-clock.ts'
 import type { Delta } from './delta.ts'
 import type { DeltaReader } from './delta-reader.ts'
 import { Informer, type InformerOptions } from './informer.ts'
-import type { InformerFault, StreamObserver } from './observer.ts'
+import type { InformerFault, ListWay, StreamObserver } from './observer.ts'
 
 export interface PodMembers {
   readonly uid?: string
@@ -198,8 +198,8 @@ function silence(signal: AbortSignal): Promise<never> {
 /** Counts what an observer is told: `{ 'watchEnded reset': 1 }`. */
 export class CountingObserver implements StreamObserver {
   readonly counts: Record<string, number> = {}
-  listed(): void {
-    this.#count('listed')
+  listed(way: ListWay): void {
+    this.#count(`listed ${way}`)
   }
   listFailed(code: string): void {
     this.#count(`listFailed ${code}`)

@@ -22,7 +22,7 @@ test('a stream counts what it observes, and has its series from the start', asyn
   pods.event('added')
   pods.event('updated')
   pods.event('updated')
-  pods.listed()
+  pods.listed('streamed')
   pods.listFailed()
   pods.watchFailed()
   pods.failed('forbidden')
@@ -37,7 +37,7 @@ test('a stream counts what it observes, and has its series from the start', asyn
     [
       'source_events_total{stream="workloads/pods",type="added"} 1',
       'source_events_total{stream="workloads/pods",type="updated"} 2',
-      'source_lists_total{stream="workloads/pods",result="done"} 1',
+      'source_lists_total{stream="workloads/pods",result="streamed"} 1',
       'source_lists_total{stream="workloads/pods",result="failed"} 1',
       'source_errors_total{stream="workloads/pods",reason="forbidden"} 1',
       'source_watches_total{stream="workloads/pods",result="opened"} 1',
@@ -57,7 +57,7 @@ test('the age of a bookmark counts from the list, and grows until the next one',
   const metrics = new Metrics({ clock: time, version: '1' })
   const stream = metrics.stream('a/pods')
   assert.deepEqual(await samples(metrics, 'source_bookmark'), [])
-  stream.listed()
+  stream.listed('paged')
   await time.advance(90_000)
   assert.deepEqual(await samples(metrics, 'source_bookmark'), ['source_bookmark_age_seconds{stream="a/pods"} 90'])
   stream.bookmark()

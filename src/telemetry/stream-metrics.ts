@@ -5,9 +5,9 @@ import type { Clock } from '../lib/clock.ts'
 export interface StreamMetrics {
   /** A change was observed. */
   event(type: 'added' | 'updated' | 'deleted'): void
-  /** A list is in, all pages of it. */
-  listed(): void
-  /** A list, or a page of one, could not be had. */
+  /** A whole list is in: as a stream (WatchList), or page by page. */
+  listed(way: 'streamed' | 'paged'): void
+  /** A list, or a part of one, could not be had. */
   listFailed(): void
   watchStarted(): void
   /** A watch could not be opened. */
@@ -59,7 +59,11 @@ export class StreamFamilies {
       new Gauge({ name: `deltawire_${name}`, help, labelNames: ['stream'] as const, registers })
 
     this.#events = counter('source_events_total', 'Changes that were observed.', 'type')
-    this.#lists = counter('source_lists_total', 'Lists, all pages of each, by whether they came.', 'result')
+    this.#lists = counter(
+      'source_lists_total',
+      'Lists that came, as a stream (WatchList) or page by page, and attempts that failed.',
+      'result',
+    )
     this.#errors = counter('source_errors_total', 'Lists and watches that have failed, by code.', 'reason')
     this.#watches = counter('source_watches_total', 'Watches, by whether the server has opened them.', 'result')
     this.#restarts = counter('source_watch_restarts_total', 'Watches that have ended, by reason.', 'reason')
@@ -103,7 +107,8 @@ export class StreamFamilies {
     // Series that exist from the start: an alert on an increase sees the first one.
     for (const child of Object.values(events)) child.inc(0)
     const lists = {
-      done: this.#lists.labels({ stream, result: 'done' }),
+      streamed: this.#lists.labels({ stream, result: 'streamed' }),
+      paged: this.#lists.labels({ stream, result: 'paged' }),
       failed: this.#lists.labels({ stream, result: 'failed' }),
     }
     const watches = {
@@ -119,8 +124,8 @@ export class StreamFamilies {
         events[type].inc()
         lastEvent.set(clock.now().getTime() / 1000)
       },
-      listed: () => {
-        lists.done.inc()
+      listed: (way) => {
+        lists[way].inc()
         heard()
       },
       listFailed: () => lists.failed.inc(),
