@@ -3,12 +3,14 @@ import { configurationFiles } from '../src/config/generate.ts'
 import { eventsReference, type GeneratedFile } from '../src/events/reference.ts'
 import { chartFiles } from './chart/generate.ts'
 import { metricsPage } from './metrics-page.ts'
+import { sinkGuide } from './sink-guide.ts'
 import { sinkPages } from './sink-pages.ts'
 
 const generators: readonly (() => Promise<readonly GeneratedFile[]>)[] = [
   eventsReference,
   configurationFiles,
   sinkPages,
+  sinkGuide,
   metricsPage,
   chartFiles,
 ]

@@ -80,7 +80,8 @@ function document(definitions: readonly AnySinkDefinition[]): string {
     '## sinks[]',
     keyTable(sinkOptionsSchema),
     'Each type has a page of its own that says what it guarantees: ' +
-      `${definitions.map(({ type }) => `[${type}](sinks/${type}.md)`).join(', ')}.`,
+      `${definitions.map(({ type }) => `[${type}](sinks/${type}.md)`).join(', ')}. A type may also be a module of your own: ` +
+      '[write a sink](write-a-sink.md).',
     ...definitions.flatMap((definition) => [`### type: ${definition.type}`, optionsOf(definition)]),
   ]
   return `${sections.join('\n\n')}\n`
