@@ -74,6 +74,19 @@ test('P7 what waits for the store is counted: the queue gets full, and no fuller
   assert.deepEqual(run.accepted, ['bad1', 'bad2', 'bad3', 'bad4', 'bad5'])
 })
 
+test('P7 what is too large does not fill a queue that coalesces while the store keeps nothing', async () => {
+  const run = await slowBench({ options: { maxEventBytes: 50, queue: { events: 3, whenFull: 'coalesce' } } })
+  for (let n = 0; n < 100; n++) run.offer(event(`huge${n}`, `${n}`, { dataBytes: 60 }))
+  await run.settle()
+  assert.equal(run.worker.stats().queueEvents, 3)
+  assert.equal(run.store.waiting.length, 3)
+  assert.equal(run.acks.filter(([, { type }]) => type === 'overflowed').length, 97)
+  for (const { kept } of run.store.waiting) kept()
+  await run.settle()
+  run.offer(event('huge100', '100', { dataBytes: 60 }))
+  assert.equal(run.store.waiting.length, 4)
+})
+
 test('P6 the end of a snapshot waits for the letters before it, of events that were never sent too', async () => {
   const run = await slowBench({ options: { maxEventBytes: 100 } })
   run.offer(event('bad', 'a'), event('huge', 'b', { dataBytes: 200 }), event('end', 'pods:end', { kind: 'end' }))

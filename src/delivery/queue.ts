@@ -82,6 +82,8 @@ export class Queue {
   /** All that waited when the queue was filling up was merged. */
   #isMerged = false
   #hadRoom = false
+  /** Given up, and not in the store of dead letters yet. */
+  readonly #held = { events: 0, bytes: 0 }
 
   constructor(options: WorkerOptions, parts: QueueParts) {
     const { limits, clock, openSince, onReady, guard } = parts
@@ -232,6 +234,10 @@ export class Queue {
     this.#coalescer?.settled(entry)
     entry.ack(outcome) // before the fence opens: an `end` tells what became of those before it
     if (entry.lane || entry.isHeld) this.#fences.settled(entry)
+    if (entry.isHeld) {
+      this.#held.events--
+      this.#held.bytes -= entry.bytes
+    }
     this.#capacity.release(entry.bytes)
     this.#spool?.settled(entry)
     if (this.length === this.onDisk) this.#parts.onEmpty()
@@ -241,6 +247,8 @@ export class Queue {
   /** It was given up, and its letter is on the way to the store: nothing of its lane is sent until `letGo`. */
   hold(entry: Entry): void {
     entry.isHeld = true
+    this.#held.events++
+    this.#held.bytes += entry.bytes
     entry.isUnderWay = true // nothing is merged into it, and no overflow drops it
     const { lane } = entry
     if (!lane) {
@@ -407,6 +415,11 @@ export class Queue {
     this.#coalescer?.accepted(entry)
     const { maxEventBytes } = this.#options
     if (this.#isTooLarge(entry)) {
+      if (this.#coalescer && !entry.offered.supersedes && this.#areLettersStuck()) {
+        this.#parts.onOverflow(entry.offered.stream, 1)
+        this.settle(entry, { type: 'overflowed' })
+        return
+      }
       const reason = `${entry.bytes} bytes in its smallest form, the limit is ${maxEventBytes}`
       this.#parts.giveUp(entry, 'too-large', reason)
       return
@@ -416,6 +429,12 @@ export class Queue {
     else this.#fences.offer(entry)
     const lane = entry.lane ?? this.#fences.fenceBefore(entry)?.lane
     if (lane?.state === 'waiting') this.#relieve(lane)
+  }
+
+  /** Those alone fill the queue, and no overflow drops them. */
+  #areLettersStuck(): boolean {
+    const { events, bytes } = this.#options.queue
+    return this.#held.events >= events || this.#held.bytes >= bytes
   }
 
   /** Nothing stands before it any more. */

@@ -368,12 +368,12 @@ class Play {
   }
 
   #checkLimits(): void {
-    const { whenFull, queueEvents, queueBytes, concurrency, batchEvents, letterMs } = this.#history.settings
+    const { whenFull, queueEvents, queueBytes, concurrency, batchEvents } = this.#history.settings
     const stats = this.#worker.stats()
     if (whenFull === 'block') {
       assert.ok(stats.queueEvents <= queueEvents, `P7: ${stats.queueEvents} events`)
       assert.ok(stats.queueBytes <= queueBytes, `P7: ${stats.queueBytes} bytes`)
-    } else if (letterMs === 0) {
+    } else {
       assert.ok(
         stats.queueEvents <= Math.max(queueEvents, concurrency * batchEvents + 1),
         `P7: ${stats.queueEvents} events`,
