@@ -159,7 +159,7 @@ test('X13 F20 one of three resources is forbidden: the others go on, and it heal
   })
   const line = await bridge.logged('it says so', ({ level }) => level === 'warn')
   assert.equal(line.state, 'forbidden')
-  assert.match(String(line.error), /services is forbidden: User "limited" cannot list resource "services"/)
+  assert.match(String(line.error), /services is forbidden: User "limited" cannot watch resource "services"/)
   const { status, body } = await bridge.get('/readyz')
   assert.equal(status, 503)
   assert.match(body, /stream all\/services\/default.*degraded.*forbidden/)
