@@ -97,7 +97,7 @@ export class SpoolLog implements AsyncDisposable {
   async open(): Promise<void> {
     const { options, clock, disk, onNews } = this.#parts
     const { path: folder, bytes, fsync } = options
-    this.#journal = await this.retried(() =>
+    const journal = await this.retried(() =>
       Journal.open({
         folder,
         clock,
@@ -109,7 +109,12 @@ export class SpoolLog implements AsyncDisposable {
         ...(disk && { disk }),
       }),
     )
-    for (const damage of this.#journal.damage) onNews({ type: 'damaged', damage })
+    if (this.#stop.signal.aborted) {
+      await journal[Symbol.asyncDispose]()
+      throw this.#stop.signal.reason
+    }
+    this.#journal = journal
+    for (const damage of journal.damage) onNews({ type: 'damaged', damage })
   }
 
   /** Appends them in this order as soon as there is room. Rejects only when this is closed; then none is in it. */
