@@ -16,6 +16,7 @@ import { Output, type SnapshotOutcome } from './bridge/output.ts'
 import { loadRedaction } from './bridge/redaction.ts'
 import type { Environment } from './bridge/secret.ts'
 import { type RunningSink, startSinks } from './bridge/sinks.ts'
+import { spoolTrouble } from './bridge/spool.ts'
 import { BridgeStream } from './bridge/stream.ts'
 import {
   informerOptions,
@@ -124,11 +125,13 @@ export class Bridge {
       return { name, synced, degraded: error?.message }
     })
     const sinks = this.#sinks.map(({ name, required, health, worker }) => {
-      const { blockedOffers } = worker.stats()
+      const { blockedOffers, spool } = worker.stats()
       const full = blockedOffers > 0 ? `its queue is full, ${blockedOffers} streams wait` : undefined
       const owed = this.#streams.filter(({ outputs }) => outputs.some((one) => one.view.sink === name && one.isOwed))
       const debts = owed.length > 0 ? `its queue overflowed, ${owed.length} streams owe it a snapshot` : undefined
-      const degraded = [health.degraded, full, debts].filter((text) => text !== undefined).join('; ')
+      const degraded = [health.degraded, full, spoolTrouble(spool), debts]
+        .filter((text) => text !== undefined)
+        .join('; ')
       return { name, required, ...health, degraded: degraded || undefined }
     })
     if (this.#streams.length > 0) return withDeadLetters(readinessOf(streams, sinks), this.#deadLetters)
@@ -237,9 +240,13 @@ export class Bridge {
     const started = clock.monotonic()
     this.#tellDraining()
     const closed = await Promise.all(this.#sinks.map((sink) => this.#closeSink(sink, drain)))
-    for (const { name, undelivered, undisposed } of closed) {
+    for (const { name, undelivered, spooled, undisposed } of closed) {
       if (undisposed) {
         logger.warn({ sink: name, error: undisposed.message }, 'the sink could not be closed; what was delivered is')
+      }
+      if (spooled !== undefined) {
+        const message = 'events stay in the spool of the sink: the next process sends them first'
+        logger.info({ sink: name, events: spooled }, message)
       }
       if (undelivered === 0) continue
       logger.warn(
