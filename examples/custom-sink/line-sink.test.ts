@@ -1,7 +1,9 @@
 /** The sink of docs/write-a-sink.md passes what every sink of Deltawire passes, and what is special about it. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { event, makeSink, testSink } from 'deltawire/sink-contract'
 import { sink } from './line-sink.js'
@@ -35,6 +37,21 @@ test('the token is the first line of each connection, and one that is refused is
     code: 'unauthorized',
     message: `${target.config.address} refuses the token`,
   })
+})
+
+test('receiver.js prints what it is sent, and says that it has it', async () => {
+  const receiver = spawn(process.execPath, [join(import.meta.dirname, 'receiver.js'), '0'])
+  try {
+    const [told] = await once(receiver.stderr, 'data')
+    const [, address] = /^listening on (\S+)\n$/.exec(String(told)) ?? []
+    const { sink: made } = makeSink(sink, { config: { address, token: { env: 'LINE_TOKEN' } } }, {})
+    await using _ = made
+    const printed = once(receiver.stdout, 'data')
+    assert.deepEqual(await made.deliver([event({ id: 'seen' })], { signal }), [])
+    assert.equal(JSON.parse(String(await printed)).id, 'seen')
+  } finally {
+    receiver.kill()
+  }
 })
 
 test('of a batch only the lines that were not answered with ok have failed', async () => {

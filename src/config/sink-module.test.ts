@@ -127,6 +127,12 @@ for (const [what, type, files, problem] of [
     `${TYPE} mine.js cannot be loaded: SyntaxError: Unexpected token ';'; \`node --check mine.js\` shows where`,
   ],
   [
+    'a module in a package of CommonJS',
+    './mine.js',
+    { ...mine(definition()), 'package.json': '{ "type": "commonjs" }' },
+    `${TYPE} mine.js cannot be loaded: SyntaxError: Cannot use import statement outside a module; the package.json above it has to say "type": "module", or name the file .mjs`,
+  ],
+  [
     'what throws when it is imported',
     './mine.js',
     mine('\n  throw new RangeError("no luck\\nat all")'),

@@ -100,8 +100,14 @@ function reasonOf(error: unknown, path: string | undefined): string {
   const [line = ''] = error.message.split('\n')
   const [, place] = /(?:at |\()((?:file:\/\/)?\/[^\s()]+:\d+:\d+)/.exec(error.stack ?? '') ?? []
   const where = place === undefined ? '' : ` (${place})`
-  const way = error instanceof SyntaxError && path !== undefined ? `; \`node --check ${path}\` shows where` : ''
+  const way = error instanceof SyntaxError && path !== undefined ? `; ${wayOut(line, path)}` : ''
   return `${error.name}: ${line.slice(0, 500)}${where}${way}`
+}
+
+/** Node does not say where a SyntaxError is. */
+function wayOut(message: string, path: string): string {
+  if (!/outside a module|Unexpected token 'export'/.test(message)) return `\`node --check ${path}\` shows where`
+  return 'the package.json above it has to say "type": "module", or name the file .mjs'
 }
 
 function codeOf(error: unknown): string {
