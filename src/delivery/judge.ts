@@ -126,8 +126,8 @@ export class Judge {
       if (!isSuspect) return { verdict: { type: 'hold' }, pause: error }
       this.#count(entry, attempt)
       const verdict = this.#backOff(entry, error, attempt)
-      const isProven = verdict.type !== 'give-up' || this.isAtFault(entry)
-      return { verdict: isProven ? verdict : { type: 'hold' }, pause: error }
+      if (this.isAtFault(entry)) return { verdict } // others got through since: if they do not now, they will tell
+      return { verdict: verdict.type === 'give-up' ? { type: 'hold' } : verdict, pause: error }
     }
     if (kind === 'rate') {
       const delayMs = pauseDelay(error, ++entry.throttles, this.#options.retry, this.#options.random)

@@ -151,7 +151,7 @@ test('F45 an event that takes the sink down again and again ends up alone in bac
     if (first?.key === 'poison') throw new DeliveryError('unavailable', 'ECONNRESET')
     return []
   }
-  const { clock, acks, offer } = await bench({
+  const { clock, acks, states, offer } = await bench({
     sink,
     options: { retry: { initialMs: 500, maxMs: 5000, giveUpAfterMs: 60_000 } },
   })
@@ -166,6 +166,8 @@ test('F45 an event that takes the sink down again and again ends up alone in bac
     acks.find(([id]) => id === 'p1'),
     ['p1', { type: 'dead-lettered', code: 'unavailable', reason }],
   )
+  const pauses = states.filter(({ type }) => type === 'paused').length
+  assert.ok(pauses <= 4, `once it is known to be at fault it holds up nobody else, but there were ${pauses} pauses`)
 })
 
 test('ten permanent failures in a row over different keys mean a misconfigured sink: the rest waits and is kept', async () => {
