@@ -250,3 +250,57 @@ test('F13 a restored server voids what was owed: its own snapshot follows', asyn
   assert.deepEqual(ids(run.events), ['all/pods:84:7:gap', 'uid-new:8'])
   assert.deepEqual([run.output.isOwed, run.output.watermark.value], [false, '8'])
 })
+
+test('P1 a bookmark moves the watermark only when everything before it is settled', async () => {
+  const { output, offerChanges, connect } = await outputBench(() => false)
+  await offerChanges(added('a', '2'))
+  output.complete(rv('9'))
+  assert.equal(output.watermark.value, undefined)
+  await connect()
+  assert.equal(output.watermark.value, '9')
+})
+
+test('P1 the initial list is one position, reached when all of its objects are settled, however old they are', async () => {
+  const run = await outputBench(() => false, { whenFull: 'block' })
+  const listed = (name: string, version: string): Notable => ({
+    type: 'Added',
+    object: pod(name, version),
+    resourceVersion: rv('100'),
+    observed: 'relist',
+    observedAt,
+    collapsed: false,
+  })
+  run.sink.respond = undefined
+  await run.offerChanges(listed('young', '90'), listed('old', '7'))
+  run.output.complete(rv('100'))
+  await run.connect()
+  run.sink.attempts[0]?.answer()
+  await run.settle()
+  assert.equal(run.output.watermark.value, undefined)
+  run.sink.attempts[0]?.answer()
+  await run.settle()
+  assert.equal(run.output.watermark.value, '100')
+})
+
+test('a change that no route wants does not hold the watermark of a quiet sink', async () => {
+  const run = await outputBench(() => false)
+  const output = new Output({
+    view: { sink: 'audit', payload: wholeObject, on: new Set(['deleted'] as const) },
+    worker: run.worker,
+    onSettled: () => assert.fail('nothing is offered'),
+    onRepaid: () => {},
+    onSnapshot: () => {},
+  })
+  for (const change of [added('a', '2'), added('b', '3')]) {
+    await output.offer(change, translate(change), new AbortController().signal)
+  }
+  assert.equal(output.watermark.value, '2')
+  output.complete(rv('3'))
+  assert.deepEqual([output.watermark.value, output.watermark.lag], ['3', 0])
+})
+
+test('the parts of a snapshot hold no watermark: what they say is said again by the next one', async () => {
+  const { output, offerChanges } = await outputBench(() => false)
+  await offerChanges(added('a', '2'), begin('s1', '2'), end('s1', '2'))
+  assert.equal(output.watermark.lag, 1)
+})

@@ -164,6 +164,21 @@ test('S6 of a batch only what failed is sent again', async () => {
   assert.deepEqual(sink.sent, [['a1', 'b1', 'c1'], ['b1']])
 })
 
+test('P4 a retry is the same event: source, id, all attributes and data, byte for byte', async () => {
+  const sink = new ScriptedSink()
+  const sent: string[] = []
+  sink.respond = ([one]) => {
+    sent.push(JSON.stringify([one?.attributes, one?.data]))
+    if (sent.length < 4) throw new DeliveryError(sent.length === 2 ? 'unavailable' : 'failed', '500')
+    return []
+  }
+  const { clock, offer } = await bench({ sink })
+  const one = event('a1', 'a')
+  offer(one)
+  await clock.advance(60_000)
+  assert.deepEqual(sent, Array(4).fill(JSON.stringify([one.attributes, one.data])))
+})
+
 test('P2 with several events of a key in one batch, those behind a failed one keep their place', async () => {
   const { clock, sink, offer } = await bench({
     options: { batch: { events: 10, bytes: 1000, lingerMs: 5 } },

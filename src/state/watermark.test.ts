@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { resourceVersion as rv, type Timestamp } from '../kube/object.ts'
 import { type Slot, Watermark } from './watermark.ts'
 
-test('the watermark stands before the oldest unsettled slot, whatever settled behind it', () => {
+test('P1 the watermark stands before the oldest unsettled slot, whatever settled behind it', () => {
   const watermark = new Watermark()
   const [five, seven, nine, ten] = ['5', '7', '9', '10'].map((text) => watermark.open(rv(text)))
   assert.ok(five && seven && nine && ten)
@@ -58,7 +58,7 @@ test('what is behind the watermark counts from the oldest unsettled slot, whatev
   assert.deepEqual(watermark.behind, none)
 })
 
-test('a position is reached with the last of its slots', () => {
+test('P1 a position is reached with the last of its slots: a delta that gives two events is settled after both', () => {
   const watermark = new Watermark()
   const slots = ['5', '5', '5'].map((text) => watermark.open(rv(text)))
   for (const slot of slots) watermark.settle(slot)
