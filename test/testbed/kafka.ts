@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { KafkaConnection } from '../../sinks/kafka/testing/client.ts'
+import { type ConfigOwner, KafkaConnection } from '../../sinks/kafka/testing/client.ts'
 import { one, two } from '../../sinks/webhook/test-certificates.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Component, use } from './component.ts'
@@ -180,6 +180,12 @@ export class TestKafka implements AsyncDisposable {
     await connection.deleteTopic(name)
     const gone = async () => (await connection.describe([name]))[0]?.error === 'UNKNOWN_TOPIC_OR_PARTITION'
     await eventually(gone, { what: `topic ${name} is deleted` })
+  }
+
+  /** Settings of a topic, or of the broker (`1`), from now on; others stay as they are. */
+  async configure(owner: ConfigOwner, config: Readonly<Record<string, string>>): Promise<void> {
+    using connection = await KafkaConnection.open(this.bootstrap)
+    await connection.alterConfig(owner, config)
   }
 
   /** How many records were ever appended to the topic. */
