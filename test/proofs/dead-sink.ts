@@ -10,9 +10,17 @@ export const description =
 /** Of the heap after the first sixth of the time. */
 const MOST_GROWTH_MIB = 5
 
+const scenarios = [
+  { policy: 'coalesce', deleteEvery: 20, objects: 10_000 },
+  // room for all of them: what merges goes on merging
+  { policy: 'coalesce', deleteEvery: Number.POSITIVE_INFINITY, objects: 9_000 },
+  { policy: 'block', deleteEvery: 20, objects: 10_000 },
+  { policy: 'spool', deleteEvery: 20, objects: 10_000 },
+] as const
+
 export async function prove([text]: readonly string[]): Promise<void> {
   const seconds = Number(text ?? 3_600)
-  for (const policy of ['coalesce', 'block', 'spool'] as const) {
+  for (const { policy, ...cluster } of scenarios) {
     await using folder = await temporaryFolder()
     const spool = { path: join(folder.path, 'spool'), bytes: 64 * 2 ** 20, fsync: 'none' } as const
     const taken: Footprint[] = []
@@ -22,7 +30,7 @@ export async function prove([text]: readonly string[]): Promise<void> {
         seconds,
         everySeconds: seconds / 6,
         changesPerSecond: 1_000,
-        objects: 10_000,
+        ...cluster,
         random: Math.random,
       },
       (footprint) => {

@@ -8,6 +8,8 @@ export const description =
 const PER_SECOND = 500
 /** How long it writes before the outage, and after the sink is current again; at most half as long as the outage. */
 const AROUND_MINUTES = 1
+/** A sink that is not current after this time under load will not be. */
+const CATCHING_UP_MINUTES = 5
 
 export async function prove([policy, seed, outageMinutes, outage, cluster]: readonly string[]): Promise<void> {
   const minutes = Number(outageMinutes ?? 10)
@@ -18,7 +20,12 @@ export async function prove([policy, seed, outageMinutes, outage, cluster]: read
     outage: oneOf(['refuse', 'hang', 'close'], outage ?? 'refuse'),
     seed: Number(seed ?? Math.floor(Math.random() * 1e6)),
     objects: 5_000,
-    writes: { before: around, during: minutes * 60 * PER_SECOND, after: around },
+    writes: {
+      before: around,
+      during: minutes * 60 * PER_SECOND,
+      catchingUp: CATCHING_UP_MINUTES * 60 * PER_SECOND,
+      after: around,
+    },
     perSecond: PER_SECOND,
   }
   const result = await surviveOutage(options)

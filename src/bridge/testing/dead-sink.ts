@@ -19,6 +19,8 @@ export interface DeadSinkOptions {
   readonly changesPerSecond: number
   /** That are there at a time, about. */
   readonly objects: number
+  /** Of so many changes of an object one deletes it; the next of its name creates another one. Infinity: none ends. */
+  readonly deleteEvery: number
   /** In [0, 1). */
   readonly random: () => number
   /** Figures are taken this often. */
@@ -160,18 +162,17 @@ function deadWorker(
   )
 }
 
-/** Of so many changes one deletes its object; the next of that name creates another one. */
-const DELETE_EVERY = 20
-
 /** Pods that come, change and go. */
 class Cluster {
   readonly #objects: (KubeObject | undefined)[]
+  readonly #deleteEvery: number
   readonly #random: () => number
   #version = 1_000
   #uids = 0
 
-  constructor({ objects, random }: Pick<DeadSinkOptions, 'objects' | 'random'>) {
+  constructor({ objects, deleteEvery, random }: DeadSinkOptions) {
     this.#objects = Array.from({ length: objects }, () => undefined)
+    this.#deleteEvery = deleteEvery
     this.#random = random
   }
 
@@ -183,7 +184,7 @@ class Cluster {
     const n = Math.floor(this.#random() * this.#objects.length)
     this.#version++
     const before = this.#objects[n]
-    const isDeleted = before && this.#random() * DELETE_EVERY < 1
+    const isDeleted = before && this.#random() < 1 / this.#deleteEvery
     const object = this.#pod(n, before?.metadata.uid ?? (`uid-${this.#uids++}` as Uid))
     this.#objects[n] = isDeleted ? undefined : object
     const seen = {
