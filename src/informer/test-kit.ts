@@ -86,6 +86,7 @@ export function watchFails(code: KubeErrorCode, details?: KubeErrorDetails): Ans
  */
 export type ScriptedLists = 'paged' | 'streamed' | 'as-scripted'
 
+/** What was asked. */
 type Call = { readonly list: ListQuery } | { readonly watch: WatchQuery }
 
 /** Answers in the order of the script, and by silence when it is over. A call of the other kind throws. */

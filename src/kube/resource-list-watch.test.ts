@@ -225,6 +225,20 @@ for (const secure of [false, true]) {
     assert.equal((error as KubeError).message, 'GET /api/v1/pods: nothing arrived for 150 s')
   })
 
+  test(`X3 the marker of a streamed list promises no other bookmark: a quiet watch after it is not idle, ${over}`, async () => {
+    const annotations = { 'k8s.io/initial-events-end': 'true' }
+    const marker = { type: 'BOOKMARK', object: { kind: 'Pod', metadata: { resourceVersion: '6', annotations } } }
+    await using it = await setUp((call) => stream(call, added('a', '5'), marker), { secure })
+    await using frames = await it.api.watch({ timeoutSeconds: 300, sendInitialEvents: true }, signal)
+    const iterator = oneByOne(frames)
+    assert.deepEqual([await nextName(iterator), await nextName(iterator)], ['a', 'BOOKMARK'])
+    const next = nextName(iterator)
+    await it.clock.advance(304_999)
+    const { response } = await it.server.called(1)
+    response.write(`${JSON.stringify(added('b', '7'))}\n`)
+    assert.equal(await next, 'b')
+  })
+
   test(`X5 a connection that breaks within a line is a reset, ${over}`, async () => {
     await using it = await setUp((call) => stream(call, added('a', '5')), { secure })
     await using frames = await it.api.watch(from('4'), signal)

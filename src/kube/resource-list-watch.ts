@@ -103,6 +103,12 @@ async function readPage<T extends KubeObject>(body: ResponseBody, decoder: ListD
   return decoder.end()
 }
 
+/**
+ * A bookmark that others will follow. The one that ends a streamed list promises none: resources without a watch cache,
+ * KubeEvents for one, have it and then no other.
+ */
+const isPeriodic = (frame: Frame<KubeObject>): boolean => frame.type === 'BOOKMARK' && !frame.initialEventsEnd
+
 class WatchFrames<T extends KubeObject> implements Frames<T> {
   readonly #body: ResponseBody
   readonly #decoder: FrameDecoder<T>
@@ -121,7 +127,7 @@ class WatchFrames<T extends KubeObject> implements Frames<T> {
       chunk = await this.#body.read(this.#idleMs)
     ) {
       const { frames, failure } = this.#decoder.push(chunk)
-      if (frames.some(({ type }) => type === 'BOOKMARK')) this.#idleMs = IDLE_AFTER_BOOKMARK_MS
+      if (frames.some(isPeriodic)) this.#idleMs = IDLE_AFTER_BOOKMARK_MS
       if (frames.length > 0) yield frames
       if (failure !== undefined) throw failure
       if (frames.at(-1)?.type === 'ERROR') return

@@ -129,6 +129,25 @@ export const watchChecks: readonly Check[] = [
       assert.deepEqual((await none.next()).object.metadata.annotations, END_OF_STATE)
     },
   ),
+  check('WatchList has its marker also where no watch cache is, as for KubeEvents', async ({ api, namespace }) => {
+    const events = `/api/v1/namespaces/${namespace}/events`
+    const involvedObject = { kind: 'Pod', name: 'web', namespace }
+    const created = await api.post(events, {
+      metadata: { name: 'a' },
+      involvedObject,
+      reason: 'Pulled',
+      type: 'Normal',
+    })
+    assert.equal(created.status, 201, created.text)
+    for (const from of ['', `&resourceVersion=${created.body.metadata.resourceVersion}`]) {
+      await using watch = await api.watch(`${events}?${WATCH_LIST}${from}`)
+      const [state, marker] = await watch.take(2)
+      assert.deepEqual(
+        [state?.type, state?.object.metadata.name, marker?.type, marker?.object.metadata.annotations],
+        ['ADDED', 'a', 'BOOKMARK', END_OF_STATE],
+      )
+    }
+  }),
   check('WatchList without bookmarks sends the state and never says that it has ended', async ({ api, configMaps }) => {
     await api.post(configMaps, configMap('a'))
     const query = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=3'
