@@ -117,6 +117,7 @@ export class Queue {
         feed: (entry) => this.#admit(entry),
         entryOf: (event, ack, offeredAt) => this.#entryOf(event, ack, offeredAt),
         onFull: () => this.#relieveOldest(),
+        onDirect: () => this.watchRoom(),
         onWritten: () => parts.onEmpty(),
         onNews: parts.onSpool,
         onError: parts.onError,

@@ -53,7 +53,6 @@ export interface Extent {
 }
 
 const RETRY_MS = 5_000
-/** A settled eighth is what is given free at once. */
 const SEGMENTS = 8
 const MAX_SEGMENT_BYTES = 64 * 2 ** 20
 /** The same whatever `bytes` is: a spool may be made smaller. */
@@ -84,6 +83,11 @@ export class SpoolLog implements AsyncDisposable {
     return this.#journal ? this.#journal.end - this.#journal.start : 0
   }
 
+  /** What is given free at once. */
+  get segmentBytes(): number {
+    return Math.min(Math.ceil(this.#parts.options.bytes / SEGMENTS), MAX_SEGMENT_BYTES)
+  }
+
   /** Where reading begins. */
   get cursor(): number {
     return this.#opened.cursor
@@ -96,14 +100,14 @@ export class SpoolLog implements AsyncDisposable {
   /** Resolves when the folder is in use, however long that takes. Rejects when this is closed before. */
   async open(): Promise<void> {
     const { options, clock, disk, onNews } = this.#parts
-    const { path: folder, bytes, fsync } = options
+    const { path: folder, fsync } = options
     const journal = await this.retried(() =>
       Journal.open({
         folder,
         clock,
         fsync,
         groupMs: 0, // the spool gathers what waits
-        segmentBytes: Math.min(Math.ceil(bytes / SEGMENTS), MAX_SEGMENT_BYTES),
+        segmentBytes: this.segmentBytes,
         maxPayloadBytes: MAX_RECORD_BYTES,
         onFault: (error) => onNews({ type: 'failed', problem: messageOf(error) }),
         ...(disk && { disk }),

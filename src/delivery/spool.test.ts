@@ -93,6 +93,23 @@ test('P7 beyond the limits of the queue events wait on disk, nobody waits, and t
   assert.deepEqual(run.worker.stats().spool?.events, 0)
 })
 
+test('there is room for snapshots when nothing waits on disk any more, and that is told', async () => {
+  await using folder = await temporaryFolder()
+  await using run = await spoolBench(folder.path, { answer: 'never' })
+  await run.until('it is open', () => isOpen(run))
+  const rooms: boolean[] = []
+  run.worker.onRoom(() => rooms.push(run.worker.hasRoom))
+  assert.equal(run.worker.hasRoom, true)
+  run.offer(...ids(50).map((id) => event(id, 'a')))
+  await run.until('all are accepted', () => run.accepted.length === 50)
+  assert.equal(run.worker.hasRoom, false)
+  run.sink.respond = () => []
+  run.sink.attempt('a0').answer()
+  await run.until('there is room again', () => rooms.length > 0)
+  assert.equal(run.acks.length, 50)
+  assert.deepEqual(rooms, [true])
+})
+
 test('P1 what was accepted and not delivered is sent by the next process, first and in order, and acknowledged to nobody', async () => {
   await using folder = await temporaryFolder()
   {
