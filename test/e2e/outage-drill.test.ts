@@ -1,5 +1,5 @@
 import { test } from 'node:test'
-import { type DrillOptions, surviveOutage } from './support/outage-drill.ts'
+import { type DrillOptions, drillOutage, judge } from './support/outage-drill.ts'
 
 const drills = {
   'coalesce, nobody listens': { policy: 'coalesce', outage: 'close', cluster: 'real' },
@@ -19,6 +19,8 @@ for (const [name, drill] of Object.entries(drills)) {
     t.diagnostic(`seed ${seed}`)
     const writes = { before: 300, during: 1_200, catchingUp: 500, after: 300 }
     const sink = { timeout: '3s', retry: { initial: '50ms', max: '500ms' } }
-    t.diagnostic(JSON.stringify(await surviveOutage({ ...drill, seed, objects: 200, writes, perSecond: 200, sink })))
+    const result = await drillOutage({ ...drill, seed, objects: 200, writes, perSecond: 200, sink })
+    t.diagnostic(JSON.stringify(result))
+    judge(result)
   })
 }

@@ -25,6 +25,12 @@ export interface DrillEvent {
   readonly event: ReceivedEvent
 }
 
+export interface ReceiverState {
+  readonly taken: number
+  readonly last: string
+  readonly newest: string
+}
+
 interface Start {
   readonly url: string
   readonly control: string
@@ -59,9 +65,9 @@ export class DrillReceiver implements AsyncDisposable {
     await this.#ask(mode)
   }
 
-  /** How many it took, and the resourceVersion of the newest one that has one. */
-  async state(): Promise<{ readonly taken: number; readonly resourceVersion: string }> {
-    return JSON.parse(await this.#ask('state')) as { readonly taken: number; readonly resourceVersion: string }
+  /** How many it took, and the resourceVersions of the last one and of the newest one; '' before there is one. */
+  async state(): Promise<ReceiverState> {
+    return JSON.parse(await this.#ask('state')) as ReceiverState
   }
 
   /** All that it took, in that order. */
@@ -118,13 +124,16 @@ const statuses = { take: 204, refuse: 503, reject: 400 } as const
 async function serve(): Promise<void> {
   let mode: ReceiverMode = 'take'
   let taken = 0
-  let resourceVersion = ''
+  let last = ''
+  let newest = ''
   const hanging = new Set<ServerResponse>()
   const take = (body: string) => {
     const event = summaryOf(body)
     process.stdout.write(`${JSON.stringify({ at: Date.now(), event })}\n`)
     taken++
-    if (typeof event.resourceversion === 'string') ({ resourceversion: resourceVersion } = event)
+    if (typeof event.resourceversion !== 'string') return
+    last = event.resourceversion
+    if (BigInt(last) > BigInt(newest)) newest = last
   }
   const server = createServer((request, response) => {
     if (mode === 'hang') {
@@ -154,7 +163,7 @@ async function serve(): Promise<void> {
   const control = createServer((request, response) => {
     const what = request.url?.slice(1)
     const done = (body = '') => response.end(body)
-    if (what === 'state') done(JSON.stringify({ taken, resourceVersion }))
+    if (what === 'state') done(JSON.stringify({ taken, last, newest } satisfies ReceiverState))
     else
       change(what as ReceiverMode).then(
         () => done(),
