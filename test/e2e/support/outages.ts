@@ -12,6 +12,8 @@ export interface OutagesOptions {
   readonly operations: number
   /** SIGKILLs of the API server, spread over them. */
   readonly kills: number
+  /** Whether the API server has WatchList. @default streamed */
+  readonly lists?: 'streamed' | 'paged'
 }
 
 export interface OutagesResult extends Comparison {
@@ -26,8 +28,14 @@ const namespaces = ['shop', 'pay']
  * the API server is killed, etcd is compacted beyond every position, and all of it goes on. In the end all that etcd
  * recorded has arrived, or is marked as collapsed under a gap, and every object ever sent that is gone was deleted.
  */
-export async function surviveOutages({ seed, operations, kills }: OutagesOptions): Promise<OutagesResult> {
-  await using server = await startCluster(namespaces)
+export async function surviveOutages({
+  seed,
+  operations,
+  kills,
+  lists = 'streamed',
+}: OutagesOptions): Promise<OutagesResult> {
+  const flags = lists === 'paged' ? ['--feature-gates=WatchList=false'] : []
+  await using server = await startCluster(namespaces, { flags })
   await using receiver = await startReceiver()
   await using bridge = await startBridge({
     kubeconfig: await server.kubeconfig(),

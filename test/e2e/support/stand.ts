@@ -1,8 +1,11 @@
-import { startApiServer, type TestApiServer } from '../../testbed/api-server.ts'
+import { type ApiServerOptions, startApiServer, type TestApiServer } from '../../testbed/api-server.ts'
 
 /** A real API server with these namespaces, and the custom resource that random operations write. */
-export async function startCluster(namespaces: readonly string[]): Promise<TestApiServer> {
-  const server = await startApiServer()
+export async function startCluster(
+  namespaces: readonly string[],
+  options: ApiServerOptions = {},
+): Promise<TestApiServer> {
+  const server = await startApiServer(options)
   for (const namespace of namespaces) await server.admin.createNamespace(namespace)
   await server.admin.createWidgets()
   return server
