@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { expired, one as valid } from '../../sinks/webhook/test-certificates.ts'
 import { FaultyReceiver } from '../e2e/support/faulty-receiver.ts'
+import { judgeTopic } from '../e2e/support/kafka-topic.ts'
+import { eventually } from '../support/eventually.ts'
+import { startKafka } from '../testbed/kafka.ts'
 import { Workspace } from '../testbed/workspace.ts'
 import { FaultStand, newSeed, retry } from './support/fault-stand.ts'
 
@@ -38,4 +41,45 @@ test('F47 a receiver whose certificate has expired is sent nothing and is named 
   assert.deepEqual([result.duplicates, result.gaps], [0, 0])
   assert.deepEqual(await stand.told('receiver'), ['healthy', 'unavailable', 'healthy'])
   await stand.endsInOrder('receiver')
+})
+
+test('F47 a Kafka whose certificate has expired is named with the reason; renewed while it runs, it gets every version', async (t) => {
+  await using workspace = await Workspace.create('certificates')
+  const ca = join(workspace.folder, 'ca.pem')
+  await writeFile(ca, valid.cert)
+  await using kafka = await startKafka()
+  await kafka.createTopic('audit')
+  const present = ({ cert, key }: { readonly cert: string; readonly key: string }) =>
+    kafka.configure(
+      { type: 'broker', name: '1' },
+      {
+        'listener.name.tls.ssl.keystore.type': 'PEM',
+        'listener.name.tls.ssl.keystore.certificate.chain': cert,
+        'listener.name.tls.ssl.keystore.key': key,
+      },
+    )
+  const sink = {
+    ...{ name: 'log', type: 'kafka', brokers: [kafka.address('tls')], topic: 'audit', retry },
+    ...{ tls: { ca: { file: ca } }, queue: { whenFull: 'block' } },
+  }
+  await using stand = await FaultStand.start([sink], { seed: newSeed(t) })
+  await stand.write(100)
+
+  await present(expired)
+  await kafka.kill() // connections that are open outlive what they were opened with
+  await kafka.start()
+  await stand.write(100)
+  const why = /cannot be reached: .*certificate has expired/
+  await eventually(async () => why.test(await stand.readiness('log')), { what: 'the reason is told' })
+  await present(valid)
+  await stand.write(50)
+
+  const history = await stand.history()
+  await eventually(async () => (await stand.metric('sink_queue_events', 'log')) === 0, { what: 'all is delivered' })
+  const { problems, ...judged } = judgeTopic(history, await kafka.consoleConsumer('audit'), 1)
+  t.diagnostic(JSON.stringify(judged))
+  assert.deepEqual(problems, [])
+  assert.equal(judged.delivered, history.length)
+  assert.deepEqual(await stand.told('log'), ['healthy', 'unavailable', 'healthy'])
+  await stand.endsInOrder('log')
 })
