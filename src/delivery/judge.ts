@@ -24,7 +24,7 @@ import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Entry } from './entry.ts'
 import { DeliveryError, type DeliveryErrorCode, deliveryErrors, isThrottle } from './errors.ts'
-import { eventDelay, pauseDelay, type RetryOptions } from './retry.ts'
+import { askedMs, eventDelay, pauseDelay, type RetryOptions } from './retry.ts'
 import type { OutboundEvent } from './sink.ts'
 
 /** Failures of so many keys in a row are the sink's, not the events'. */
@@ -126,7 +126,8 @@ export class Judge {
       if (!isSuspect) return { verdict: { type: 'hold' }, pause: error }
       this.#count(entry, attempt)
       const verdict = this.#backOff(entry, error, attempt)
-      if (this.isAtFault(entry)) return { verdict } // others got through since: if they do not now, they will tell
+      // others got through since: if they do not now, they will tell
+      if (this.isAtFault(entry)) return askedMs(error) > 0 ? { verdict, pause: error } : { verdict }
       return { verdict: verdict.type === 'give-up' ? { type: 'hold' } : verdict, pause: error }
     }
     if (kind === 'rate') {

@@ -170,6 +170,32 @@ test('F45 an event that takes the sink down again and again ends up alone in bac
   assert.ok(pauses <= 4, `once it is known to be at fault it holds up nobody else, but there were ${pauses} pauses`)
 })
 
+test('what a sink asks for is waited in full also when the event is known to be at fault', async () => {
+  const sink = new ScriptedSink()
+  let retryAfterMs: number | undefined
+  let asked = 0
+  sink.respond = ([first]) => {
+    if (first?.key !== 'poison') return []
+    if (retryAfterMs !== undefined) asked++
+    throw new DeliveryError('unavailable', '503', { retryAfterMs })
+  }
+  const { clock, offer } = await bench({
+    sink,
+    options: { retry: { initialMs: 500, maxMs: 5000, giveUpAfterMs: 60_000 } },
+  })
+  offer(event('p1', 'poison'))
+  for (let second = 0; second < 40 && asked === 0; second++) {
+    if (second === 20) retryAfterMs = 60_000
+    offer(event(`a${second}`, 'a'))
+    await clock.advance(1000)
+  }
+  assert.equal(asked, 1)
+  const { length } = sink.sent
+  offer(event('b1', 'b'))
+  await clock.advance(58_000)
+  assert.equal(sink.sent.length, length)
+})
+
 test('ten permanent failures in a row over different keys mean a misconfigured sink: the rest waits and is kept', async () => {
   const sink = new ScriptedSink()
   let refuses = true

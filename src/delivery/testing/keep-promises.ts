@@ -13,7 +13,7 @@ import { defaults, event, version, type What } from '../scripted-sink.ts'
 import type { OutboundEvent } from '../sink.ts'
 import { SinkWorker } from '../worker.ts'
 import { Ledger, type Offer } from './ledger.ts'
-import { type History, history, type Step } from './random-history.ts'
+import { fateOf, type History, history, type Step } from './random-history.ts'
 import { RandomTarget } from './random-target.ts'
 
 /** What happened, so that nothing is proven about histories in which nothing does. */
@@ -84,6 +84,7 @@ class Play {
   readonly #figures: Figures
   readonly #clock = new ManualClock()
   readonly #ledger: Ledger
+  readonly #target: RandomTarget
   readonly #worker: SinkWorker
   readonly #sources: readonly Source[]
   readonly #never = new AbortController().signal
@@ -104,6 +105,7 @@ class Play {
     this.#ledger = new Ledger(settings, clock)
     const { whenFull, order, concurrency, batchEvents, lingerMs, queueEvents, queueBytes, maxEventBytes } = settings
     const { sameKeyInBatch, giveUpAfterMs, jitter } = settings
+    this.#target = new RandomTarget(fates, sameKeyInBatch, clock, this.#ledger)
     this.#worker = new SinkWorker(
       {
         ...defaults,
@@ -115,7 +117,7 @@ class Play {
         maxEventBytes,
       },
       {
-        sink: new RandomTarget(fates, sameKeyInBatch, clock, this.#ledger),
+        sink: this.#target,
         limits: {
           maxEventBytes,
           maxBatchEvents: 100,
@@ -147,9 +149,11 @@ class Play {
     for (const step of steps) {
       if (step.type === 'close') return await this.#close(step.deadlineMs)
       if (step.type === 'pass') await this.#pass(step.ms)
+      else if (step.type === 'answers') this.#target.overruled = step.with === 'script' ? undefined : fateOf(step.with)
       else this.#offer(step)
       this.#checkLimits()
     }
+    this.#target.overruled = undefined
     await this.#pass(0)
     for (let hour = 0; hour < 200 && this.#isBusy(); hour++) await this.#pass(HOUR_MS)
     assert.deepEqual(
@@ -185,7 +189,7 @@ class Play {
     return this.#worker.stats().queueEvents > 0 || this.#sources.some(({ output }) => output.isOwed)
   }
 
-  #offer(step: Exclude<Step, { type: 'pass' | 'close' }>): void {
+  #offer(step: Exclude<Step, { type: 'pass' | 'close' | 'answers' }>): void {
     if (step.type === 'withdrawn') {
       this.#withdraw(`${STREAMS[0]}/${step.object}`)
       return

@@ -166,11 +166,12 @@ export class Ledger implements Watch {
     })
   }
 
-  lettered({ event, attempts }: DeadLetter): void {
+  lettered({ event, attempts, code }: DeadLetter): void {
     this.check(() => {
       const offer = this.offerOf(event)
       assert.equal(offer.letter, 'none', `P1: one letter of ${offer.n}`)
       assert.equal(offer.outcome, undefined)
+      assert.notEqual(code, 'throttled', 'P1: no event pays for a quota')
       if (attempts === 0 && offer.sent) assert.fail('a letter says how often it was sent')
       offer.letter = 'on the way'
     })

@@ -16,6 +16,12 @@ export interface Fate {
   readonly retryAfterMs: number | undefined
 }
 
+/** Of every attempt while the target answers all alike. `nothing`: it does not answer in time. */
+export function fateOf(answer: Exclude<Extract<Step, { type: 'answers' }>['with'], 'script'>): Fate {
+  if (answer === 'nothing') return { ...well, latencyMs: 20_000, whenAborted: 'stops' }
+  return { ...well, latencyMs: 1_000, code: answer, lands: false }
+}
+
 /** What comes after the script: so that every history comes to an end. */
 export const well: Fate = {
   latencyMs: 1,
@@ -45,6 +51,8 @@ export type Step =
     }
   /** An offer of no stream, as a replay is one, that is withdrawn if it was not accepted by the next pause. */
   | { readonly type: 'withdrawn'; readonly object: number }
+  /** From now on every attempt has this fate, until another step says otherwise; `script`: as the fates say. */
+  | { readonly type: 'answers'; readonly with: 'script' | 'unavailable' | 'failed' | 'rejected' | 'nothing' }
   | { readonly type: 'pass'; readonly ms: number }
   /** Everything after it is refused. */
   | { readonly type: 'close'; readonly deadlineMs: number }
@@ -115,6 +123,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: type('withdrawn'), object }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: type('answers'),
+      with: one('script', 'script', 'unavailable', 'unavailable', 'failed', 'rejected', 'nothing'),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ type: type('pass'), ms: fc.oneof(fc.nat(50), fc.nat(2_000), fc.nat(60_000)) }) },
 )
 

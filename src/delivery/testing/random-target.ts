@@ -17,6 +17,8 @@ type Land = (event: OutboundEvent) => void
 
 /** A target that does what its fates say, attempt by attempt, and is well once there are no more. */
 export class RandomTarget implements Sink {
+  /** Of every attempt, instead of the script. */
+  overruled: Fate | undefined
   readonly #fates: readonly Fate[]
   #next = 0
   readonly #clock: Clock
@@ -94,7 +96,7 @@ export class RandomTarget implements Sink {
   }
 
   #fate(): Fate {
-    return this.#fates[this.#next++] ?? well
+    return this.overruled ?? this.#fates[this.#next++] ?? well
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
