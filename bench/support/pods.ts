@@ -54,9 +54,15 @@ export class Pods {
 
   /** The answer to a LIST, before any update. */
   list(): string {
-    const items = this.#identities.map((identity, index) => podOf(identity, 0, index + 1))
-    const metadata = { resourceVersion: `${this.#identities.length}` }
-    return JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata, items })
+    return JSON.stringify({ kind: 'PodList', apiVersion: 'v1', metadata: this.#position, items: this.#first() })
+  }
+
+  /** The same as a watch that begins with it says it. */
+  initialEvents(): string {
+    const metadata = { ...this.#position, annotations: { 'k8s.io/initial-events-end': 'true' } }
+    const end = { type: 'BOOKMARK', object: { kind: 'Pod', apiVersion: 'v1', metadata } }
+    const frames = [...this.#first().map((object) => ({ type: 'ADDED', object })), end]
+    return frames.map((frame) => `${JSON.stringify(frame)}\n`).join('')
   }
 
   /** The update with this number; 0 is the first one after the list. */
@@ -67,6 +73,14 @@ export class Pods {
     const resourceVersion = count + 1 + number
     const object = podOf(identity, 1 + Math.floor(number / count), resourceVersion)
     return { id: `${identity.uid}:${resourceVersion}`, text: `${JSON.stringify({ type: 'MODIFIED', object })}\n` }
+  }
+
+  get #position(): { readonly resourceVersion: string } {
+    return { resourceVersion: `${this.#identities.length}` }
+  }
+
+  #first(): readonly Json[] {
+    return this.#identities.map((identity, index) => podOf(identity, 0, index + 1))
   }
 }
 

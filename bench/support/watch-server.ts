@@ -68,14 +68,12 @@ export class WatchServer implements AsyncDisposable {
         await delay(TICK_MS)
         end = Math.floor(((performance.now() - started) / 1000) * perSecond)
       }
-      watch.cork()
-      for (const { id, bytes } of frames.slice(next, end)) {
-        sentAt.set(id, performance.now())
-        watch.write(bytes)
-      }
-      watch.uncork()
+      const due = frames.slice(next, end)
       next = Math.max(next, end)
-      if (watch.writableNeedDrain) await once(watch, 'drain')
+      if (due.length === 0) continue
+      for (const { id } of due) sentAt.set(id, performance.now())
+      // one write: after `uncork` a response may say that it needs to drain, and never say that it has
+      if (!watch.write(Buffer.concat(due.map(({ bytes }) => bytes)))) await once(watch, 'drain')
     }
     return sentAt
   }
@@ -93,11 +91,12 @@ export class WatchServer implements AsyncDisposable {
     else if (pathname === '/apis') response.end(JSON.stringify(discovery([])))
     else if (pathname !== '/api/v1/pods') response.writeHead(404).end('{}')
     else if (!searchParams.has('watch')) response.end(this.#pods.list())
-    else this.#open(response)
+    else this.#open(response, searchParams)
   }
 
-  #open(response: ServerResponse): void {
+  #open(response: ServerResponse, query: URLSearchParams): void {
     response.flushHeaders()
+    if (query.get('sendInitialEvents') === 'true') response.write(this.#pods.initialEvents())
     this.#watch = response
     response.on('close', () => {
       if (this.#watch === response) this.#watch = undefined
