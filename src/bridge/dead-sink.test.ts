@@ -7,7 +7,7 @@ import { enduresDeadSink, type Footprint } from './testing/dead-sink.ts'
 
 const limits = { events: 1_000, bytes: 2 ** 20 }
 const scenarios = [
-  { policy: 'coalesce', what: 'objects come and go', deleteEvery: 20, objects: 2_000 },
+  { policy: 'coalesce', what: 'objects come and go', deleteEvery: 10, objects: 1_000 },
   { policy: 'coalesce', what: 'there is room for all objects', deleteEvery: Number.POSITIVE_INFINITY, objects: 900 },
   { policy: 'block', what: 'objects come and go', deleteEvery: 20, objects: 2_000 },
   { policy: 'spool', what: 'objects come and go', deleteEvery: 20, objects: 2_000 },
