@@ -2,17 +2,16 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Output } from '../../bridge/output.ts'
-import { compareResourceVersions, type ResourceVersion, type Timestamp, type Uid } from '../../kube/object.ts'
+import { compareResourceVersions, type ResourceVersion } from '../../kube/object.ts'
 import { ManualClock } from '../../lib/manual-clock.ts'
-import type { Snapshot } from '../../reconcile/change.ts'
 import { allOn, wholeObject } from '../../route/view.ts'
-import type { Notable } from '../../translate/translate.ts'
 import type { DeadLetter } from '../dead-letters.ts'
 import { noObserver } from '../observer.ts'
-import { defaults, event, version, type What } from '../scripted-sink.ts'
+import { defaults, event } from '../scripted-sink.ts'
 import type { OutboundEvent } from '../sink.ts'
 import { SinkWorker } from '../worker.ts'
 import { Ledger, type Offer } from './ledger.ts'
+import { eventOf, observedAt, RandomCluster, result, snapshotOf, type Told } from './random-events.ts'
 import { fateOf, type History, history, type Step } from './random-history.ts'
 import { RandomTarget } from './random-target.ts'
 
@@ -60,8 +59,6 @@ export async function keepPromises(seed: number, histories: number): Promise<Fig
 
 const STREAMS = ['pods', 'nodes'] as const
 const HOUR_MS = 3_600_000
-const observedAt = '2026-01-01T00:00:00Z' as Timestamp
-const result = { items: 0, added: 0, updated: 0, deleted: 0, unchanged: 0, members: '', state: '' }
 
 /** A position that was offered to an output, or that it kept back because it owes a snapshot. */
 interface Place {
@@ -88,10 +85,7 @@ class Play {
   readonly #worker: SinkWorker
   readonly #sources: readonly Source[]
   readonly #never = new AbortController().signal
-  /** By name, who has it. */
-  readonly #objects = new Map<string, string>()
-  #born = 0
-  #position = 0
+  readonly #cluster = new RandomCluster()
   #lettersOnTheWay = 0
   #letters = 0
   #jitter = 0
@@ -196,62 +190,8 @@ class Play {
     }
     const source = this.#sources[step.stream]
     if (!source) return
-    if (step.type === 'mark') this.#tell(source, this.#markOf(step.kind))
-    else this.#touch(source, step)
-  }
-
-  #touch(source: Source, step: Extract<Step, { type: 'write' | 'delete' | 'item' }>): void {
-    const position = `${++this.#position}` as ResourceVersion
-    const key = `${source.name}/${step.object}`
-    const known = this.#objects.get(key)
-    const seen = { resourceVersion: position, observed: 'watch', observedAt, collapsed: false } as const
-    const isThere = known !== undefined && !known.startsWith('gone:')
-    if (step.type === 'item') {
-      const snapshot = snapshotOf(`${position}`, 'part')
-      if (isThere)
-        this.#tell(source, { type: 'SnapshotItem', object: objectOf(known, position), snapshot, ...seen }, key)
-    } else if (step.type === 'delete') {
-      if (!isThere) return
-      this.#objects.set(key, `gone:${known}`)
-      const identity = { name: key, uid: known as Uid }
-      const change = {
-        type: 'Deleted',
-        finalStateKnown: false,
-        gone: false,
-        identity,
-        object: undefined,
-        ...seen,
-      } as const
-      this.#tell(source, change, key, { uid: known, what: 'deleted', bytes: 10, size: 'fixed' })
-    } else {
-      const isBack = !isThere && known !== undefined && step.again === 'same'
-      const uid = isThere ? known : isBack ? known.slice('gone:'.length) : `uid-${++this.#born}`
-      this.#objects.set(key, uid)
-      const object = objectOf(uid, position)
-      const facts = { uid, bytes: step.bytes, size: step.size }
-      if (isThere)
-        this.#tell(source, { type: 'Updated', object, previous: undefined, ...seen }, key, {
-          ...facts,
-          what: 'updated',
-        })
-      else this.#tell(source, { type: 'Added', object, ...seen }, key, { ...facts, what: 'added' })
-    }
-  }
-
-  #markOf(kind: Extract<Step, { type: 'mark' }>['kind']): Notable {
-    const position = `${++this.#position}` as ResourceVersion
-    const placed = { snapshot: snapshotOf(`${position}`, 'part'), resourceVersion: position, observedAt }
-    switch (kind) {
-      case 'begin':
-        return { type: 'SnapshotBegin', ...placed }
-      case 'end':
-        return { type: 'SnapshotEnd', result, ...placed }
-      case 'aborted':
-        return { type: 'SnapshotAborted', cause: 'a gap', ...placed }
-      case 'expired':
-      case 'restored':
-        return { type: 'Gap', from: position, to: position, cause: kind, observedAt }
-    }
+    const told = this.#cluster.tell(source.name, step)
+    if (told) this.#tell(source, told)
   }
 
   /** As the bridge makes up for what was dropped. */
@@ -259,20 +199,20 @@ class Play {
     const { output } = source
     if (!output.hasRoom || !(output.debt || (source.repeats && output.isOwed))) return
     source.repeats = false
-    const position = `${++this.#position}` as ResourceVersion
-    const placed = { snapshot: snapshotOf(`${position}`, 'full'), resourceVersion: position, observedAt }
+    const position = this.#cluster.advance()
+    const placed = { snapshot: snapshotOf(position, 'full'), resourceVersion: position, observedAt }
     const from = output.debt?.from ?? position
-    this.#tell(source, { type: 'Gap', from, to: position, cause: 'overflow', observedAt })
-    this.#tell(source, { type: 'SnapshotBegin', ...placed })
-    this.#tell(source, { type: 'SnapshotEnd', result, ...placed })
+    this.#tell(source, { change: { type: 'Gap', from, to: position, cause: 'overflow', observedAt } })
+    this.#tell(source, { change: { type: 'SnapshotBegin', ...placed } })
+    this.#tell(source, { change: { type: 'SnapshotEnd', result, ...placed } })
   }
 
-  #tell(source: Source, change: Notable, key?: string, facts?: Facts): void {
+  #tell(source: Source, { change, key, facts }: Told): void {
     const { output } = source
     const isSnapshot = change.type.startsWith('Snapshot') || (change.type === 'Gap' && change.cause === 'overflow')
     const holdsPlace = !change.type.startsWith('Snapshot')
     if (change.type === 'Gap' && change.cause === 'restored') source.places = []
-    const place: Place = { position: `${this.#position}` as ResourceVersion, state: 'owed' }
+    const place: Place = { position: this.#cluster.position, state: 'owed' }
     if (holdsPlace) source.places.push(place)
     let offer: Offer | undefined
     const translation = () => {
@@ -419,57 +359,4 @@ class Play {
     this.#figures.refused += this.#ledger.offers.filter(({ state }) => state === 'left').length
     this.#figures.attempts += this.#ledger.attempts
   }
-}
-
-interface Facts {
-  readonly uid: string
-  readonly what: What
-  readonly bytes: number
-  readonly size: 'fixed' | 'degradable'
-}
-
-function eventOf(
-  stream: string,
-  n: number,
-  change: Notable,
-  key: string | undefined,
-  facts: Facts | undefined,
-): OutboundEvent {
-  const id = `${n}`
-  if (facts && key) {
-    const { uid, what, bytes, size } = facts
-    const smaller = () => event(id, key, { stream, dataBytes: Math.ceil(bytes / 2) })
-    const plain = version(uid, n, what, { key, stream, dataBytes: bytes })
-    if (size === 'fixed') return plain
-    return version(uid, n, what, {
-      key,
-      stream,
-      dataBytes: bytes,
-      smaller: () => ({ ...smaller(), attributes: plain.attributes }),
-    })
-  }
-  switch (change.type) {
-    case 'SnapshotItem':
-      return event(id, key ?? '', { kind: 'item', stream })
-    case 'SnapshotBegin':
-      return event(id, `${stream}:begin`, { kind: 'begin', stream })
-    case 'SnapshotEnd': {
-      const final = () => event(id, `${stream}:end`, { kind: 'end', stream, dataBytes: 12 })
-      return { ...event(id, `${stream}:end`, { kind: 'end', stream }), final }
-    }
-    case 'SnapshotAborted':
-      return event(id, `${stream}:aborted`, { kind: 'aborted', stream })
-    default: {
-      const supersedes = change.type === 'Gap' && change.cause === 'restored' && ({ supersedes: 'stream' } as const)
-      return event(id, `${stream}:gap`, { kind: 'gap', stream, ...supersedes })
-    }
-  }
-}
-
-function objectOf(uid: string, resourceVersion: ResourceVersion) {
-  return { apiVersion: 'v1', kind: 'Pod', metadata: { name: uid, uid: uid as Uid, resourceVersion } }
-}
-
-function snapshotOf(id: string, mode: Snapshot['mode']): Snapshot {
-  return { id, reason: 'periodic', mode, ledger: 'warm' }
 }
