@@ -112,6 +112,15 @@ export class FaultStand implements AsyncDisposable {
     return await this.bridge.metric(`deltawire_${name}{sink="${sink}"${labels}}`)
   }
 
+  /** Changes that the sink does not have yet, or that are behind one that it does not have: of all streams. */
+  async lag(sink: string): Promise<number> {
+    const { body } = await this.bridge.get('/metrics')
+    const lines = [...body.matchAll(/^deltawire_watermark_lag_events\{(.*)\} (\d+)$/gm)]
+    const ofSink = lines.filter(([, labels = '']) => labels.includes(`sink="${sink}"`))
+    assert.equal(ofSink.length, resources.length, 'there is one for each stream')
+    return ofSink.reduce((sum, [, , count]) => sum + Number(count), 0)
+  }
+
   /** Nothing was given up, the sink is in order and owes nothing, and the bridge drains and ends. */
   async endsInOrder(...sinks: readonly string[]): Promise<void> {
     for (const sink of sinks) {
