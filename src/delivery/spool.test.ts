@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { FaultyDisk, temporaryFolder } from '../journal/testing/kit.ts'
+import { append, FaultyDisk, openJournal, temporaryFolder } from '../journal/testing/kit.ts'
 import type { Outcome, SharedAck } from './entry.ts'
 import { type Bench, type BenchOptions, bench, event, ScriptedSink } from './scripted-sink.ts'
 import { DeliveryError } from './sink.ts'
@@ -344,6 +344,22 @@ async function damageSegment(folder: string, index: number): Promise<void> {
   bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1
   await writeFile(file, bytes)
 }
+
+test('a record of another version is left out, and that is told', async () => {
+  await using folder = await temporaryFolder()
+  {
+    await using journal = await openJournal(folder.path)
+    await append(journal, '{"v":2,"event":{}}\n', 'no line')
+  }
+  await using run = await spoolBench(folder.path)
+  run.offer(event('a1', 'a'))
+  await run.until('it is delivered', () => run.acks.length === 1)
+  assert.deepEqual(
+    run.news.map(({ type }) => type),
+    ['opened', 'unknown', 'unknown'],
+  )
+  assert.equal(run.worker.stats().spool?.events, 0)
+})
 
 test('P7 what waits on disk shares an ack, so that memory does not grow with it', async () => {
   await using folder = await temporaryFolder()
