@@ -91,7 +91,9 @@ export class Client implements AsyncDisposable {
         body,
         signal,
       })
-      void this.#leftovers.read(answer.body)
+      // nothing follows a 204: there is nothing to bound, by a timer and a signal for each event
+      if (answer.statusCode === 204) void answer.body.dump()
+      else void this.#leftovers.read(answer.body)
       return { status: answer.statusCode, headers: answer.headers }
     } catch (error) {
       signal.throwIfAborted()
