@@ -49,7 +49,7 @@ const poison: Readonly<Record<string, { readonly code: string; readonly reason: 
   'reject-1': { code: 'rejected', reason: /answered 400$/ },
   'reject-2': { code: 'rejected', reason: /answered 400$/ },
   'reset-1': { code: 'unavailable', reason: /ECONNRESET$/ },
-  [LONG_NAME]: { code: 'too-large', reason: /maxEventBytes|bytes/ },
+  [LONG_NAME]: { code: 'too-large', reason: /bytes in its smallest form, the limit is 1800$/ },
 }
 const PARTS = 10
 
