@@ -10,22 +10,19 @@
  * order, an event is merged into the one before it of the same object (coalescer.ts); and at a limit all that the stream
  * with the largest share has waiting is dropped (overflow.ts).
  */
-import type { Disk } from '../journal/disk.ts'
-import type { Clock } from '../lib/clock.ts'
 import { Batcher } from './batcher.ts'
 import { Capacity, type CapacityLimits } from './capacity.ts'
 import { Coalescer } from './coalescer.ts'
-import type { DeadLetterCode } from './dead-letters.ts'
 import { type Ack, Entry, type Outcome } from './entry.ts'
-import type { DeliveryError } from './errors.ts'
 import { Fences, type Proof } from './fences.ts'
+import { itemsAtFault } from './giving-way.ts'
 import { type Lane, Lanes } from './lanes.ts'
-import type { SinkState, WorkerStats } from './observer.ts'
+import type { WorkerStats } from './observer.ts'
 import type { QueueOptions, WorkerOptions } from './options.ts'
 import { largestShare } from './overflow.ts'
-import type { OutboundEvent, SinkLimits } from './sink.ts'
+import type { QueueParts } from './queue-parts.ts'
+import type { OutboundEvent } from './sink.ts'
 import { Spool } from './spool.ts'
-import type { SpoolNews } from './spool-log.ts'
 
 const accepted = Promise.resolve()
 
@@ -33,38 +30,6 @@ const accepted = Promise.resolve()
 const LANE_SHARE = 1 / 4
 /** So much of them is for what waits to be written to a spool. */
 const UNWRITTEN_SHARE = 1 / 4
-
-export interface QueueParts {
-  readonly limits: SinkLimits
-  readonly clock: Clock
-  /** Since when the sink is in order, as far as is known, on the clock; undefined while it is not. */
-  readonly openSince: () => number | undefined
-  /** `probing`: one event at a time is sent. */
-  readonly sinkState: () => SinkState['type']
-  /** It failed, and the sink is not to blame. */
-  readonly isAtFault: (entry: Entry) => boolean
-  /** It failed, and something was delivered since: whatever the sink is to blame for now, it was in order then. */
-  readonly isPoison: (entry: Entry) => boolean
-  /** There may be something to take that was not there before. */
-  readonly onReady: () => void
-  /** An event goes out smaller than it was offered. */
-  readonly onDegraded: () => void
-  /** Everything is settled, or on disk. */
-  readonly onEmpty: () => void
-  /** `hasRoom` is true and was not. */
-  readonly onRoom: () => void
-  readonly onMerged: (events: number) => void
-  readonly onOverflow: (stream: string, events: number) => void
-  readonly onSpool: (news: SpoolNews) => void
-  /** A bug, met while nobody waits. */
-  readonly onError: (error: unknown) => void
-  /** Of a spool. @default the one of this machine */
-  readonly disk?: Disk
-  /** Puts the event into the dead letters and settles it. */
-  readonly giveUp: (entry: Entry, code: DeadLetterCode, reason: string) => void
-  /** Runs what a timer calls, and reports what it throws. */
-  readonly guard: (work: () => void) => void
-}
 
 export class Queue {
   readonly #options: WorkerOptions
@@ -453,16 +418,8 @@ export class Queue {
   #giveWay(stream: string, proof: Proof): boolean {
     const { giveUp } = this.#parts
     const isAtFault = this.#parts[proof]
-    const causes = new Map<Lane, DeliveryError>()
-    const blocking: { readonly entry: Entry; readonly lane: Lane; readonly cause: DeliveryError }[] = []
-    for (const entry of this.#unsettled) {
-      const { lane, offered, error } = entry
-      if (!lane || offered.stream !== stream || entry.isHeld) continue
-      if (error && isAtFault(entry)) causes.set(lane, error)
-      const cause = causes.get(lane)
-      if (offered.kind !== 'item' || !cause) return false
-      blocking.push({ entry, lane, cause })
-    }
+    const blocking = itemsAtFault(this.#unsettled, stream, isAtFault)
+    if (!blocking) return false
     if (blocking.every(({ entry }) => entry.givesWay)) return false
     for (const { entry } of blocking) entry.givesWay = true
     const waiting = blocking.filter(({ lane }) => lane.state === 'waiting')

@@ -20,8 +20,9 @@ import type { Clock } from '../lib/clock.ts'
 import { Capacity, type CapacityLimits } from './capacity.ts'
 import type { Ack, Entry, Outcome } from './entry.ts'
 import type { OutboundEvent } from './sink.ts'
+import { contentOf } from './spool-content.ts'
 import { type Extent, MAX_RECORD_BYTES, SpoolLog, type SpoolNews, type SpoolOptions } from './spool-log.ts'
-import { decodeSpooled, encodeSpooled, headOf } from './spool-record.ts'
+import { decodeSpooled, encodeSpooled } from './spool-record.ts'
 import { SpooledAcks } from './spooled-acks.ts'
 
 /** What is on disk at one moment. */
@@ -227,7 +228,9 @@ export class Spool {
 
   async #open(): Promise<ReadonlyMap<string, string>> {
     await this.#log.open()
-    const positions = await this.#scan()
+    const { events, positions, voidBefore } = await contentOf(this.#log)
+    this.#waiting = events
+    for (const [stream, offset] of voidBefore) this.#voidBefore.set(stream, offset)
     this.#fedTo = this.#log.cursor
     this.#writtenTo = this.#log.end
     this.#isOpen = true
@@ -235,33 +238,6 @@ export class Spool {
     if (this.#waiting > 0) this.#fallBehind()
     else this.#parts.onDirect()
     this.#write()
-    return positions
-  }
-
-  /** Counts what is there, and learns what of it is void. */
-  async #scan(): Promise<ReadonlyMap<string, string>> {
-    const positions = new Map<string, string>()
-    const look = async () => {
-      positions.clear()
-      this.#voidBefore.clear()
-      this.#waiting = 0
-      for await (const frames of this.#log.read(this.#log.cursor)) {
-        for (const { offset, payload } of frames) {
-          this.#waiting++
-          const event = headOf(payload)
-          if (!event) continue
-          const { stream, attributes, supersedes } = event
-          if (typeof attributes.sequence === 'string') positions.set(stream, attributes.sequence)
-          if (supersedes) this.#voidBefore.set(stream, offset)
-        }
-      }
-    }
-    try {
-      await this.#log.retried(look)
-    } catch (error) {
-      if (!(error instanceof JournalCorrupt)) throw error
-      await this.#log.setAside(error) // all before it was looked at, and there is nothing behind it
-    }
     return positions
   }
 
