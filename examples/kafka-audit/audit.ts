@@ -47,7 +47,7 @@ const MOST_RECENT = 1000
  * markers of a snapshot are in every one.
  */
 export class Audit {
-  readonly #copy = new Copy()
+  readonly #copy = new Copy({ arrival: 'partition' })
   readonly #streams = new Map<string, Map<string, Timeline>>()
   readonly #recent = new Set<string>()
 
@@ -116,13 +116,13 @@ export class Audit {
   }
 
   #end(attributes: CloudEventAttributes, data: SnapshotEndData): readonly string[] {
-    const { completed } = this.#copy.apply({ attributes, data: ofOnePartition(data) })
+    const { completed } = this.#copy.apply({ attributes, data })
     const lines: string[] = []
     const timelines = this.#timelinesOf(attributes)
     if (completed) {
       // every repetition of what came before `begin` has arrived before `end`: ended timelines need not refuse it any more
       for (const [uid, { ended }] of timelines) if (ended) timelines.delete(uid)
-      if (completed.removed > 0) lines.push(...this.#gone(attributes, data))
+      for (const { uid } of completed.removed) lines.push(...this.#gone(attributes, data, uid))
     }
     const { items, deadLettered } = data.snapshot
     const counts = [`${items} objects in all partitions`, `${timelines.size} in this one`, `${lines.length} gone`]
@@ -131,23 +131,17 @@ export class Audit {
     return lines
   }
 
-  #gone(attributes: CloudEventAttributes, { snapshot }: SnapshotEndData): readonly string[] {
-    const held = new Set<string>()
-    for (const { source, stream, uid } of this.#copy.objects())
-      if (source === attributes.source && stream === attributes.stream) held.add(uid)
+  #gone(attributes: CloudEventAttributes, { snapshot }: SnapshotEndData, uid: string): readonly string[] {
     const timelines = this.#timelinesOf(attributes)
-    const lines: string[] = []
-    for (const [uid, timeline] of timelines) {
-      if (held.has(uid)) continue
-      timelines.delete(uid)
-      // an event in the dead letters may be its item
-      const doubt = snapshot.deadLettered > 0 && 'perhaps: see the dead letters'
-      const why = 'not in this snapshot, its delete was not seen'
-      lines.push(
-        line(attributes.time, 'gone', { ...attributes, subject: timeline.subject }, why, doubt, historyOf(timeline)),
-      )
-    }
-    return lines
+    const timeline = timelines.get(uid)
+    if (!timeline) return []
+    timelines.delete(uid)
+    // an event in the dead letters may be its item
+    const doubt = snapshot.deadLettered > 0 && 'perhaps: see the dead letters'
+    const why = 'not in this snapshot, its delete was not seen'
+    return [
+      line(attributes.time, 'gone', { ...attributes, subject: timeline.subject }, why, doubt, historyOf(timeline)),
+    ]
   }
 
   /** Of markers and gaps: those of objects are known by the copy. */
@@ -166,15 +160,6 @@ export class Audit {
     this.#streams.set(key, timelines)
     return timelines
   }
-}
-
-/**
- * The end as one partition sees it. It is not written before all that its snapshot holds, so in one partition nothing
- * has to be counted; and its digests are of all partitions.
- */
-function ofOnePartition({ snapshot }: SnapshotEndData): SnapshotEndData {
-  const { members: _, state: __, ...rest } = snapshot
-  return { snapshot: { ...rest, items: 0 } }
 }
 
 function verbOf({ type, resourceversion }: CloudEventAttributes, known: Timeline | undefined): Step['verb'] {

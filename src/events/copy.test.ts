@@ -120,14 +120,16 @@ test('an object that left a selector may come back', () => {
 
 test('I1 the end of a full snapshot removes what the snapshot does not hold, and the digests match', () => {
   const copy = copyOf(put('added', 'old', 1), put('added', 'kept', 2), begin('s', 10), item('kept', 2, 10, 's'))
+  const [old] = [...copy.objects()]
   copy.apply(put('added', 'new', 11))
+  assert.equal(old?.uid, 'old')
   const truth = new Map([
     ['kept', 2],
     ['new', 11],
   ])
   assert.deepEqual(copy.apply(end('s', 11, truth)), {
     type: 'noted',
-    completed: { snapshotId: 's', removed: 1, digests: 'match' },
+    completed: { snapshotId: 's', removed: [old], digests: 'match' },
   })
   assert.deepEqual(contents(copy), { kept: '2', new: '11' })
 })
@@ -150,14 +152,14 @@ test('the markers of a complete snapshot may come again', () => {
 test('a begin that comes again does not end the snapshot that runs now, though both have one position', () => {
   const empty = new Map<string, number>()
   const copy = copyOf(begin('s', 10), end('s', 10, empty), put('added', 'old', 10), begin('t', 10), begin('s', 10))
-  assert.equal(copy.apply(end('t', 10, empty)).completed?.removed, 1)
+  assert.equal(copy.apply(end('t', 10, empty)).completed?.removed.length, 1)
 })
 
 test('an end that comes again is ignored: it does not take the place of one that came before its begin', () => {
   const empty = new Map<string, number>()
   const copy = copyOf(begin('s', 10), end('s', 10, empty), put('added', 'old', 10), end('t', 10, empty))
   assert.deepEqual(copy.apply(end('s', 10, empty)), { type: 'noted' })
-  assert.equal(copy.apply(begin('t', 10)).completed?.removed, 1)
+  assert.equal(copy.apply(begin('t', 10)).completed?.removed.length, 1)
 })
 
 test('a name that is taken again is two objects: the old delete may come last', () => {
@@ -192,7 +194,7 @@ test('an end that overtook items waits for them, also one that overtook its begi
   ])
   const copy = copyOf(put('added', 'old', 1), end('s', 10, truth), begin('s', 10), item('a', 1, 10, 's'))
   assert.deepEqual(contents(copy), { old: '1', a: '1' })
-  assert.equal(copy.apply(item('b', 2, 10, 's')).completed?.removed, 1)
+  assert.equal(copy.apply(item('b', 2, 10, 's')).completed?.removed.length, 1)
   assert.deepEqual(contents(copy), { a: '1', b: '2' })
 })
 
@@ -229,7 +231,7 @@ test('a snapshot that holds dead letters is complete without them, and its delet
     ['b', 6],
   ])
   const { completed } = copy.apply(end('s', 20, truth, { deadLettered: 1 }))
-  assert.deepEqual(completed, { snapshotId: 's', removed: 2, digests: 'unknown' })
+  assert.deepEqual([completed?.removed.map(({ uid }) => uid), completed?.digests], [['b', 'gone'], 'unknown'])
   assert.deepEqual(contents(copy), { a: '5' })
 })
 
