@@ -69,6 +69,21 @@ test('every file that a document links to or tells to run exists', () => {
   assert.deepEqual(missing, [])
 })
 
+test('every test that a document names as holding a statement exists, by file and part of its name', () => {
+  const named = documents.flatMap((document) =>
+    [...readFileSync(document, 'utf8').matchAll(/\]\(([^)\s]*(?:\.test|contract)\.ts)\)\s+`([^`]+)`/g)].map(
+      ([, path = '', name = '']) => ({ document, file: join(dirname(document), path), name }),
+    ),
+  )
+  assert.ok(named.length > 80)
+  const isTitle = (line: string) => /\b(?:test|row)\(/.test(line)
+  const missing = named.filter(({ file, name }) => {
+    const titles = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(isTitle) : []
+    return !titles.some((title) => title.includes(name))
+  })
+  assert.deepEqual(missing, [])
+})
+
 test('the check of docs/install.md shows type and subject of a real event', async () => {
   const [, shown = ''] = /^kubectl logs .* \| (grep -o .*)$/m.exec(readFileSync('docs/install.md', 'utf8')) ?? []
   const demo = `'${process.execPath}' src/main.ts demo --for 1s 2>/dev/null`
