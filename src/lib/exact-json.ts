@@ -29,7 +29,8 @@ export function parseExactly(bytes: Uint8Array): unknown {
 
 /** Whether the value stands for a number that a double cannot hold. */
 export function isExactNumber(value: unknown): boolean {
-  return JSON.isRawJSON(value)
+  // asked of every object and list: almost none has no prototype, as raw JSON always has, and asking the engine takes 40 ns
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === null && JSON.isRawJSON(value)
 }
 
 function exactly(_: string, value: unknown, { source }: { readonly source?: string }): unknown {
