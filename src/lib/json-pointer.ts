@@ -7,6 +7,11 @@ export function escapeStep(step: string | number): string {
   return text.includes('~') || text.includes('/') ? text.replaceAll('~', '~0').replaceAll('/', '~1') : text
 }
 
+/** `/spec/containers/0`; the empty text for no steps: all of it. */
+export function pointerOf(steps: readonly (string | number)[]): string {
+  return steps.map((step) => `/${escapeStep(step)}`).join('')
+}
+
 /** The inverse of `escapeStep`. */
 export function unescapeStep(step: string): string {
   return step.replaceAll('~1', '/').replaceAll('~0', '~')
