@@ -6,7 +6,7 @@
 import { createHmac } from 'node:crypto'
 import type { KubeObject, ManagedFieldsEntry, ObjectMeta } from '../kube/object.ts'
 import { type Taken, takenFrom, withTaken } from '../kube/taken.ts'
-import { escapeStep, isRecord } from '../lib/json-pointer.ts'
+import { isRecord, pointerOf } from '../lib/json-pointer.ts'
 import { type Path, parsePath } from './path.ts'
 
 export interface RedactionOptions {
@@ -60,7 +60,7 @@ export function createRedaction({ key, paths, env }: RedactionOptions): Redact {
     if (object.kind === 'Secret' && object.apiVersion === 'v1') {
       for (const path of SECRET_VALUES) result = markAt(result, path, [], mark)
     } else if (patterns.length > 0) {
-      result = markCredentials(result, [], isCredential, mark)
+      result = credentialMarker(isCredential, mark)(result, [])
     }
     for (const path of paths) result = markAt(result, path, [], mark)
     // every step returns its argument or a copy of the same shape
@@ -95,30 +95,31 @@ function lastWrite(entries: readonly ManagedFieldsEntry[] | undefined): Omit<Tak
 function countMembers(node: unknown): number {
   if (!isRecord(node)) return 0
   let count = 0
-  for (const name of Object.keys(node)) count += 1 + countMembers(node[name])
+  for (const name in node) count += 1 + countMembers(node[name])
   return count
 }
 
 type Trail = (string | number)[]
 type Mark = (value: unknown, trail: Trail) => string
+/** What becomes of the value at `trail`. */
+type Visit = (value: unknown, trail: Trail) => unknown
 
 /**
  * Wherever `env` stands in the object (pod, template, custom resource), the credentials in it are marked: in a list of
  * `{ name, value }`, as containers have it, and in a mapping from name to value, as some custom resources do.
  * Recursion is safe here and below: nothing nested deeper than the limit of a frame is ever parsed.
  */
-function markCredentials(node: unknown, trail: Trail, isCredential: (name: string) => boolean, mark: Mark): unknown {
-  if (trail.at(-2) === 'env' && isRecord(node) && typeof node.name === 'string' && isScalar(node.value)) {
-    return isCredential(node.name) ? { ...node, value: mark(node.value, [...trail, 'value']) } : node
+function credentialMarker(isCredential: (name: string) => boolean, mark: Mark): Visit {
+  const visit: Visit = (node, trail) => {
+    if (typeof node !== 'object' || node === null) return node // most of an object is scalars
+    if (trail.at(-2) === 'env' && isRecord(node) && typeof node.name === 'string' && isScalar(node.value)) {
+      return isCredential(node.name) ? { ...node, value: mark(node.value, [...trail, 'value']) } : node
+    }
+    return mapChildren(node, trail, trail.at(-1) === 'env' && isRecord(node) ? visitVariable : visit)
   }
-  if (trail.at(-1) === 'env' && isRecord(node)) {
-    return mapChildren(node, trail, (value, name) =>
-      isScalar(value) && isCredential(String(name))
-        ? mark(value, trail)
-        : markCredentials(value, trail, isCredential, mark),
-    )
-  }
-  return mapObjects(node, trail, (value) => markCredentials(value, trail, isCredential, mark))
+  const visitVariable: Visit = (value, trail) =>
+    isScalar(value) && isCredential(String(trail.at(-1))) ? mark(value, trail) : visit(value, trail)
+  return visit
 }
 
 /** Something that can be secret: a text, a number, a truth value. */
@@ -128,49 +129,44 @@ function isScalar(value: unknown): boolean {
 
 /** Marks every scalar at or below the places that `path` names. */
 function markAt(node: unknown, path: Path, trail: Trail, mark: Mark): unknown {
-  const step = path[trail.length]
-  return mapChildren(node, trail, (value, name) => {
-    if (step?.type === 'member' && step.name !== String(name)) return value
-    if (trail.length < path.length || isRecord(value) || Array.isArray(value)) return markAt(value, path, trail, mark)
+  const depth = trail.length
+  const step = path[depth]
+  return mapChildren(node, trail, (value) => {
+    if (step?.type === 'member' && step.name !== String(trail[depth])) return value
+    if (depth + 1 < path.length || isRecord(value) || Array.isArray(value)) return markAt(value, path, trail, mark)
     return value === null ? value : mark(value, trail)
   })
 }
 
-/** Like `mapChildren`, passing over scalars: most of an object is scalars. */
-function mapObjects(node: unknown, trail: Trail, map: (value: unknown) => unknown): unknown {
-  return mapChildren(node, trail, (value) => (typeof value === 'object' && value !== null ? map(value) : value))
-}
-
 /** The node with its members or elements mapped, `trail` naming each in turn. The node itself if none changed. */
-function mapChildren(node: unknown, trail: Trail, map: (value: unknown, name: string | number) => unknown): unknown {
-  const visit = (value: unknown, name: string | number) => {
-    trail.push(name)
-    const mapped = map(value, name)
-    trail.pop()
-    return mapped
-  }
+function mapChildren(node: unknown, trail: Trail, visit: Visit): unknown {
+  const last = trail.length
   if (Array.isArray(node)) {
     let copy: unknown[] | undefined
+    trail.push(0)
     for (let index = 0; index < node.length; index++) {
-      const mapped = visit(node[index], index)
+      trail[last] = index
+      const mapped = visit(node[index], trail)
       if (mapped === node[index]) continue
       copy ??= [...node]
       copy[index] = mapped
     }
+    trail.pop()
     return copy ?? node
   }
   if (!isRecord(node)) return node
-  const changed = new Map<string, unknown>()
-  for (const name of Object.keys(node)) {
-    const mapped = visit(node[name], name)
-    if (mapped !== node[name]) changed.set(name, mapped)
+  let changed: Map<string, unknown> | undefined
+  trail.push('')
+  // `in`, not Object.keys: nothing is made for an object that stays as it is. Nothing that is enumerable is inherited
+  for (const name in node) {
+    trail[last] = name
+    const mapped = visit(node[name], trail)
+    if (mapped === node[name]) continue
+    changed ??= new Map()
+    changed.set(name, mapped)
   }
+  trail.pop()
+  if (!changed) return node
   // fromEntries, not a loop of assignments: a key `__proto__` stays data
-  return changed.size > 0
-    ? Object.fromEntries(Object.entries(node).map(([name, value]) => [name, changed.get(name) ?? value]))
-    : node
-}
-
-function pointerOf(trail: Trail): string {
-  return trail.map((step) => `/${escapeStep(step)}`).join('')
+  return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, changed.get(name) ?? value]))
 }
