@@ -40,6 +40,21 @@ test('depth agrees with that of the parsed value', () => {
   fc.assert(property, { numRuns: 500 })
 })
 
+test('depth is counted wherever its brackets stand, aligned or not', () => {
+  for (let offset = 0; offset < 8; offset++) {
+    for (const [opener, closer] of ['[]', '{}']) {
+      for (const length of [8, 9, 10, 11]) {
+        const text = `${'x'.repeat(offset)}${opener?.repeat(length)}${closer?.repeat(length)}${' '.repeat(offset % 3)}`
+        const bytes = Buffer.from(text).subarray(offset)
+        assert.equal(nestsDeeper(bytes, length), false, text)
+        assert.equal(nestsDeeper(bytes, length - 1), true, text)
+        const inString = Buffer.from(`${' '.repeat(offset)}"${opener?.repeat(4 * length)}"`).subarray(offset)
+        assert.equal(nestsDeeper(inString, 1), false, text)
+      }
+    }
+  }
+})
+
 test('strings are found by path only: not in arrays, not as keys, not deeper, not under a key with dots', () => {
   const text = JSON.stringify({
     'b.c': 'dotted',
