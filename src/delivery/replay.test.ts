@@ -80,6 +80,42 @@ test('what is given up again is in the store once, with the new reason', async (
   )
 })
 
+/** As what comes from a stream: its forms are made from what only it knows. */
+class Shrinking implements OutboundEvent {
+  readonly attributes = event('x', 'a').attributes
+  readonly key = 'a'
+  readonly stream = 'pods'
+  readonly kind = 'change'
+  readonly #bytes: number
+
+  constructor(bytes: number) {
+    this.#bytes = bytes
+  }
+
+  get data(): string {
+    return `"${'x'.repeat(this.#bytes - 2)}"`
+  }
+
+  get dataBytes(): number {
+    return this.#bytes
+  }
+
+  smaller(): OutboundEvent | undefined {
+    return this.#bytes > 10 ? new Shrinking(Math.floor(this.#bytes / 2)) : undefined
+  }
+}
+
+test('one that is too large now goes out in the largest of its forms that the sink takes', async () => {
+  const run = await replayBench([{ ...letter('x'), event: new Shrinking(1000) }], { options: { maxEventBytes: 300 } })
+  const sizes: number[] = []
+  run.sink.respond = (batch) => {
+    for (const { dataBytes } of batch) sizes.push(dataBytes)
+    return []
+  }
+  assert.deepEqual(await run.run(['1']), [['1', 'delivered']])
+  assert.deepEqual(sizes, [250])
+})
+
 test('what is not there, has no sink, or would do harm is not sent', async () => {
   const markers = (['begin', 'end', 'aborted'] as const).map((kind) => letter(kind, kind, { kind }))
   const restored = letter('gap', 'gap', { kind: 'gap', supersedes: 'stream' })

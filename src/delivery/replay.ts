@@ -137,6 +137,11 @@ export class Replay {
 }
 
 /** As it was offered once, but as a part of no stream and no snapshot. */
-function replayed({ attributes, key, data, dataBytes, smaller }: OutboundEvent): OutboundEvent {
-  return { attributes, key, stream: STREAM, kind: 'change', data, dataBytes, ...(smaller && { smaller }) }
+function replayed(event: OutboundEvent): OutboundEvent {
+  const { attributes, key, data, dataBytes } = event
+  const smaller = () => {
+    const form = event.smaller?.()
+    return form && replayed(form)
+  }
+  return { attributes, key, stream: STREAM, kind: 'change', data, dataBytes, smaller }
 }

@@ -57,38 +57,51 @@ const refuse = { type: 'refuse', status: 400 } as const
 const take = { type: 'take' } as const
 const three = ['default/a', 'default/b', 'default/c']
 
-test('F46 P1 what a receiver refuses is listed, shown, and delivered exactly once when it takes it after all', async () => {
-  await using server = await startApiServer()
-  await using receiver = await FaultyReceiver.start()
-  receiver.answer = () => refuse
-  await using bridge = await start(server, [webhook('receiver', receiver.url)])
-  await createInVain(server, bridge, 'a', 'b', 'c')
+const queues = {
+  coalesce: () => ({}),
+  spool: (folder: string) => ({ spool: { path: join(folder, 'spool') } }),
+}
 
-  const { out, err } = await dlq(bridge, 'list')
-  assert.match(
-    out,
-    /^ID +SINK +TIME +REASON +EVENT +OBJECT\n1 +receiver +\S+ +rejected: .*400.* +added +configmaps default\/a\n/,
-  )
-  assert.equal(err, '3 dead letters; they are in memory, and lost when the bridge ends\n')
-  const [first] = await listed(bridge)
-  const shown = JSON.parse((await dlq(bridge, 'show', first?.id ?? '')).out)
-  assert.deepEqual(
-    [shown.code, shown.event.subject, shown.event.data.object.data],
-    ['rejected', 'default/a', { name: 'a' }],
-  )
+for (const [whenFull, more] of Object.entries(queues)) {
+  test(`F46 P1 what a receiver refuses is listed, shown, and delivered exactly once when it takes it after all: ${whenFull}`, async () => {
+    await using workspace = await Workspace.create('refused')
+    await using server = await startApiServer()
+    await using receiver = await FaultyReceiver.start()
+    receiver.answer = () => refuse
+    await using bridge = await start(server, [
+      webhook('receiver', receiver.url, { queue: { whenFull, ...more(workspace.folder) } }),
+    ])
+    await createInVain(server, bridge, 'a', 'b', 'c')
 
-  const again = await dlq(bridge, 'replay', first?.id ?? '')
-  assert.equal(again.code, 1)
-  assert.match(again.out, /^1 {2}given up again {2}added configmaps default\/a to receiver: rejected: /)
-  assert.equal((await listed(bridge)).length, 3)
+    const { out, err } = await dlq(bridge, 'list')
+    assert.match(
+      out,
+      /^ID +SINK +TIME +REASON +EVENT +OBJECT\n1 +receiver +\S+ +rejected: .*400.* +added +configmaps default\/a\n/,
+    )
+    assert.equal(err, '3 dead letters; they are in memory, and lost when the bridge ends\n')
+    const [first] = await listed(bridge)
+    const shown = JSON.parse((await dlq(bridge, 'show', first?.id ?? '')).out)
+    assert.deepEqual(
+      [shown.code, shown.event.subject, shown.event.data.object.data],
+      ['rejected', 'default/a', { name: 'a' }],
+    )
 
-  receiver.answer = () => take
-  const { code, err: summary } = await dlq(bridge, 'replay', '--sink', 'receiver')
-  assert.deepEqual([code, summary], [0, '3 delivered\n'])
-  assert.deepEqual(subjects(receiver), three)
-  assert.equal((await dlq(bridge, 'list')).err, 'no dead letters; they are in memory, and lost when the bridge ends\n')
-  assert.equal((await dlq(bridge, 'replay', '--all')).err, 'nothing to replay\n')
-})
+    const again = await dlq(bridge, 'replay', first?.id ?? '')
+    assert.equal(again.code, 1)
+    assert.match(again.out, /^1 {2}given up again {2}added configmaps default\/a to receiver: rejected: /)
+    assert.equal((await listed(bridge)).length, 3)
+
+    receiver.answer = () => take
+    const { code, err: summary } = await dlq(bridge, 'replay', '--sink', 'receiver')
+    assert.deepEqual([code, summary], [0, '3 delivered\n'])
+    assert.deepEqual(subjects(receiver), three)
+    assert.equal(
+      (await dlq(bridge, 'list')).err,
+      'no dead letters; they are in memory, and lost when the bridge ends\n',
+    )
+    assert.equal((await dlq(bridge, 'replay', '--all')).err, 'nothing to replay\n')
+  })
+}
 
 test('P1 F32 dead letters on disk outlive a kill -9, and are then delivered exactly once', async () => {
   await using server = await startApiServer()
