@@ -17,6 +17,7 @@ process.exitCode = await main({
   args: process.argv.slice(2),
   node: process.versions.node,
   env: process.env,
+  stdin: () => process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   signal: stop.signal,

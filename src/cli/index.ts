@@ -11,6 +11,7 @@ import { ExitCode } from './exit-code.ts'
 import type { ProcessEdge } from './process-edge.ts'
 import { type RbacOptions, type RbacOutput, rbacOutputs } from './rbac.ts'
 import type { RunOptions } from './run.ts'
+import type { VerifyCopyOptions } from './verify-copy.ts'
 
 /** Runs one command. Never rejects for what a user can mend: that is told on standard error. */
 export async function main(edge: ProcessEdge): Promise<ExitCode> {
@@ -116,6 +117,19 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
     .action(async (ids: readonly string[], { sink, all, ...to }: DlqFlags & { readonly all: boolean }) => {
       const { replay } = await import('./dlq.ts')
       exitCode = await replay({ ids, sink, all }, { ...edge, ...to })
+    })
+
+  program
+    .command('verify-copy')
+    .description('Check a copy (JSON lines of key, uid, resourceVersion) against the end of a snapshot.')
+    .option('--file <file>', 'the copy (default: standard input)')
+    .option('--end <file>', 'the event that ends a snapshot, as JSON, or its data alone')
+    .option('--members <hex>', 'what the end says, instead of --end: its digest of which objects there are')
+    .option('--state <hex>', 'its digest of their versions')
+    .option('--items <number>', 'its number of objects')
+    .action(async (options: VerifyCopyOptions) => {
+      const { verifyCopy } = await import('./verify-copy.ts')
+      exitCode = await verifyCopy(options, edge)
     })
 
   program
