@@ -16,6 +16,8 @@ export interface Route {
   readonly from?: readonly string[]
   /** Names of sinks. */
   readonly to: readonly string[]
+  /** Membership: the route lets an object through while this CEL expression is true of it. Absent = always. */
+  readonly where?: string
   readonly on: readonly On[]
   readonly payload: Payload
 }

@@ -1,0 +1,197 @@
+/**
+ * Expressions of routes: CEL, the Common Expression Language, which Kubernetes has in its admission policies. This is the
+ * one file that knows which implementation. Nothing an expression can say makes code, reads a clock or does I/O, and what
+ * it costs is bounded (expression-cost.ts).
+ */
+import { type ASTNode, Environment, EvaluationError, ParseError, TypeError as UntypedError } from '@marcbachmann/cel-js'
+import type { KubeObject } from '../kube/object.ts'
+import { childrenOf, hasLoop, loopDepth, Meter, metered, spent } from './expression-cost.ts'
+import { visible } from './expression-value.ts'
+
+/** A condition on one object. */
+export interface Expression {
+  readonly text: string
+  /** Never throws. Takes microseconds; within the limits, on the largest object, less than a second. */
+  test(object: KubeObject): Verdict
+}
+
+/** What an expression says of an object, or why it cannot say it. */
+export type Verdict = boolean | ExpressionFailure
+
+/** No text of it holds a value of the object. */
+export interface ExpressionFailure {
+  readonly type: 'Failed'
+  readonly reason: FailureReason
+}
+
+/** Few and constant: for labels of metrics, and for words in a log. */
+export type FailureReason = keyof typeof failureReasons
+
+export const failureReasons = {
+  missing: 'a field or an element that it asks for is not there',
+  type: 'a value is of a type that it does not expect',
+  result: 'its result is neither true nor false',
+  work: 'it would go through too many elements',
+  other: 'it cannot be evaluated',
+} as const
+
+const failures: Readonly<Record<FailureReason, ExpressionFailure>> = {
+  missing: { type: 'Failed', reason: 'missing' },
+  type: { type: 'Failed', reason: 'type' },
+  result: { type: 'Failed', reason: 'result' },
+  work: { type: 'Failed', reason: 'work' },
+  other: { type: 'Failed', reason: 'other' },
+}
+
+const reasons: Readonly<Record<string, FailureReason>> = {
+  no_such_key: 'missing',
+  index_out_of_bounds: 'missing',
+  optional_value_missing: 'missing',
+  no_such_overload: 'type',
+  no_matching_overload: 'type',
+  invalid_logical_operand: 'type',
+  invalid_condition_type: 'type',
+  invalid_comprehension_range: 'type',
+  optional_expected: 'type',
+  list_item_type_mismatch: 'type',
+  field_type_mismatch: 'type',
+  variable_type_mismatch: 'type',
+}
+
+const MAX_LENGTH = 8_192
+const MAX_LOOP_DEPTH = 2
+const LIMITS = { maxAstNodes: 500, maxDepth: 32, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 8 } as const
+
+/** Metered, an expression is nested deeper than as it was written; that it was not too large is known by then. */
+const METERED_LIMITS = { ...LIMITS, maxAstNodes: 10_000, maxDepth: 1_000 } as const
+const CHARGE = 'charge_'
+
+const arithmetic: Readonly<Record<string, (left: number, right: number) => number>> = {
+  '+': (left, right) => left + right,
+  '-': (left, right) => left - right,
+  '*': (left, right) => left * right,
+  '/': (left, right) => left / right,
+  '%': (left, right) => left % right,
+}
+
+const language = createLanguage()
+
+/** Throws a SyntaxError or RangeError that says what is wrong, where, and the way out. */
+export function compileExpression(text: string): Expression {
+  if (text.trim() === '') throw new RangeError('an empty expression: leave the key out to let everything through')
+  if (text.length > MAX_LENGTH) {
+    throw new RangeError(
+      `${text.length} characters; an expression has at most ${MAX_LENGTH}: several routes can share it`,
+    )
+  }
+  const program = parse(text)
+  checkCalls(program.ast)
+  const checked = program.check()
+  if (!checked.valid) throw mistake(checked.error, text)
+  if (checked.type !== 'bool' && checked.type !== 'dyn') {
+    throw new RangeError(`gives a ${checked.type}, not true or false: compare it, as in size(object.spec.rules) > 0`)
+  }
+  if (loopDepth(program.ast) > MAX_LOOP_DEPTH) {
+    throw new RangeError(
+      `all, exists, exists_one, map and filter are nested more than ${MAX_LOOP_DEPTH} deep, ` +
+        'which takes too long on large objects: at most two in each other, and no third map after two',
+    )
+  }
+  if (!hasLoop(program.ast)) return { text, test: (object) => verdict(() => program({ object: visible(object) })) }
+
+  const meter = new Meter()
+  const runnable = language
+    .clone({ limits: METERED_LIMITS })
+    .registerFunction(`${CHARGE}(A): A`, meter.charge, { async: false })
+    .parse(metered(program.ast, CHARGE))
+  return {
+    text,
+    test: (object) => {
+      meter.begin()
+      return verdict(() => runnable({ object: visible(object) }))
+    },
+  }
+}
+
+function createLanguage(): Environment {
+  const environment = new Environment({
+    enableOptionalTypes: true,
+    homogeneousAggregateLiterals: false,
+    limits: LIMITS,
+  }).registerVariable('object', 'map<string, dyn>')
+  // numbers of JSON are doubles, and literals such as 1 are integers
+  for (const [operator, of] of Object.entries(arithmetic)) {
+    const apply = (left: unknown, right: unknown) => of(Number(left), Number(right))
+    environment.registerOperator(`double ${operator} int: double`, apply)
+    environment.registerOperator(`int ${operator} double: double`, apply)
+  }
+  environment.registerOperator('double % double', (left: unknown, right: unknown) => Number(left) % Number(right))
+  return environment
+}
+
+function verdict(evaluate: () => unknown): Verdict {
+  try {
+    const result = evaluate()
+    return typeof result === 'boolean' ? result : failures.result
+  } catch (error) {
+    if (error === spent) return failures.work
+    if (error instanceof EvaluationError) return failures[reasons[error.code] ?? 'other']
+    return failures.other // a RangeError of a built-in: a string or a BigInt too long
+  }
+}
+
+function parse(text: string) {
+  try {
+    return language.parse(text)
+  } catch (error) {
+    throw mistake(error, text)
+  }
+}
+
+/** What the language has and is refused here, by name; at the first place where it stands. */
+const refused: Readonly<Record<string, string>> = {
+  matches:
+    'a regular expression can take hours on a text that fits it badly: use startsWith, endsWith, contains, or ' +
+    'split, as in object.metadata.name.startsWith("web-")',
+  bind: 'write the value out where it is used',
+}
+
+function checkCalls(node: ASTNode): void {
+  if (node.op === 'call' || node.op === 'rcall') {
+    const [name] = node.args
+    const start = node.op === 'call' ? node.start : node.input.indexOf(name, node.args[1].end)
+    if (Object.hasOwn(refused, name)) {
+      throw new RangeError(`${name} is not available (${placeOf(node.input, start)}): ${refused[name]}`)
+    }
+  }
+  for (const child of childrenOf(node)) checkCalls(child)
+}
+
+function mistake(error: unknown, text: string): Error {
+  if (!(error instanceof ParseError || error instanceof UntypedError)) {
+    if (error instanceof RangeError) return new RangeError('nested too deeply: at most 32 levels') // of the call stack
+    throw error
+  }
+  const place = placeOf(text, error.range?.start ?? 0)
+  const [summary = ''] = error.summary.split('\n')
+  const what = lowerFirst(summary.slice(0, 200))
+  const way = Object.hasOwn(ways, error.code) ? ways[error.code] : undefined
+  return new SyntaxError(`not a CEL expression: ${what} (${place})${way === undefined ? '' : `; ${way}`}`)
+}
+
+/** The way out, by the code of the mistake. */
+const ways: Readonly<Record<string, string>> = {
+  unknown_variable: 'the only variable is object, and text is quoted, as in object.kind == "Pod"',
+  no_matching_overload: 'the functions are listed in docs/routes.md',
+  limit_exceeded: 'split the expression over several routes, or select by labels in the source',
+}
+
+function placeOf(text: string, offset: number): string {
+  const lines = text.slice(0, offset).split('\n')
+  const column = (lines.at(-1)?.length ?? 0) + 1
+  return text.trimEnd().includes('\n') ? `line ${lines.length}, character ${column}` : `character ${column}`
+}
+
+function lowerFirst(text: string): string {
+  return /^[A-Z][a-z ]/.test(text) ? `${text.charAt(0).toLowerCase()}${text.slice(1)}` : text
+}
