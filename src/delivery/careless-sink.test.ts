@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../lib/manual-clock.ts'
-import { attempt } from './attempt.ts'
+import { Attempts } from './attempt.ts'
 import { DeliveryError, type DeliveryErrorCode } from './errors.ts'
 import { GRACE_MS } from './grace.ts'
 import { bench, event, ScriptedSink } from './scripted-sink.ts'
@@ -53,7 +53,7 @@ function raise(make: () => unknown): () => never {
 for (const [what, deliver, message] of answers) {
   test(`P9 a sink that answers with ${what}: the attempt has failed, and says so without what was answered`, async () => {
     const options = { name: 'mine', timeoutMs: 1000, clock: new ManualClock() }
-    const result = await attempt(careless(deliver), batch, options, new AbortController().signal)
+    const result = await new Attempts(careless(deliver), options, new AbortController().signal).attempt(batch)
     assert.ok(result.type === 'thrown' && !result.known)
     assert.deepEqual([result.error.code, result.error.message], ['failed', `sink mine ${message}`])
     assert.equal(options.clock.pending, 0, 'no timer is left')

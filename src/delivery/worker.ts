@@ -10,7 +10,7 @@ import { addAbortListener } from 'node:events'
 import type { Disk } from '../journal/disk.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type AttemptResult, attempt } from './attempt.ts'
+import { type AttemptResult, Attempts } from './attempt.ts'
 import { connect } from './connect.ts'
 import type { DeadLetterCode, DeadLetterStore } from './dead-letters.ts'
 import type { Ack, Entry } from './entry.ts'
@@ -86,6 +86,7 @@ export class SinkWorker {
   #roomScheduled = false
 
   readonly #stop = new AbortController()
+  readonly #attempts: Attempts
   readonly #connecting: Promise<void>
   #closing: Promise<Closed> | undefined
   #onDrained: (() => void) | undefined
@@ -138,6 +139,7 @@ export class SinkWorker {
       },
       guard,
     })
+    this.#attempts = new Attempts(sink, { ...options, clock }, this.#stop.signal)
     this.#judge = new Judge({ retry: options.retry, timeoutMs: options.timeoutMs, clock, random })
     this.#connecting = this.#connect(random)
   }
@@ -273,7 +275,7 @@ export class SinkWorker {
     const startedAt = this.#clock.monotonic()
     for (const entry of batch) entry.attempts++
     const events = batch.map((entry) => entry.event)
-    const result = await attempt(this.#sink, events, { ...this.#options, clock: this.#clock }, signal)
+    const result = await this.#attempts.attempt(events)
     const durationMs = this.#clock.monotonic() - startedAt
     this.#observer.attempt({ events: batch.length, durationMs, result: summary(result, batch.length) })
 
