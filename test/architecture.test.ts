@@ -38,6 +38,7 @@ const doors: Record<string, readonly string[]> = {
     'src/delivery/sink.ts',
     'sinks/index.ts',
     'src/route/view.ts',
+    'src/route/expression.ts',
     'src/redact/path.ts',
     'src/redact/redact.ts',
     'src/admin/options.ts',

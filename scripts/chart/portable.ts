@@ -39,6 +39,7 @@ const patterns: Readonly<Record<keyof typeof formats, string>> = {
   'label-selector': '[^ ]',
   'field-selector': '[^ ]',
   'object-path': '[^ ]',
+  expression: '[^ ]',
 }
 
 function formatted(name: string): PortableSchema {

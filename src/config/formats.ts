@@ -7,6 +7,7 @@ import { isLoopback, parseListenAddress } from '../lib/listen-address.ts'
 import { parseBytes, parseDuration } from '../lib/units.ts'
 import { parsePath } from '../redact/path.ts'
 import { createRedaction } from '../redact/redact.ts'
+import { compileExpression } from '../route/expression.ts'
 import { parseFieldSelector } from './field-selector.ts'
 import { parseResourceName } from './resource-name.ts'
 
@@ -77,6 +78,10 @@ export const formats = {
   'field-selector': {
     expected: 'a field selector such as status.phase!=Running',
     check: (text) => void parseFieldSelector(text),
+  },
+  expression: {
+    expected: "a CEL expression such as object.kind == 'Pod'",
+    check: (text) => void compileExpression(text),
   },
   'object-path': {
     expected: 'a path such as spec.users[*].password',

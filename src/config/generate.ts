@@ -72,8 +72,8 @@ function document(definitions: readonly AnySinkDefinition[]): string {
     '## sources[]',
     keyTable(sourceSchema),
     '## routes[]',
-    'In order: the first route from a source to a sink shapes everything that the sink gets from it. Without any route ' +
-      'everything goes to every sink.',
+    'In order: of the routes from a source to a sink, the first that lets an object through shapes everything that the ' +
+      'sink gets about it. Without any route everything goes to every sink. More is in [routes.md](routes.md).',
     'A sink takes a resource from one source only, or from several whose `namespaces` have none in common: the same object ' +
       'by two streams would come without order between them, and with snapshots that disagree. Anything else is an error.',
     keyTable(routeSchema),
@@ -175,6 +175,7 @@ const formatNames: Readonly<Record<keyof typeof formats, string>> = {
   'label-selector': 'label selector',
   'field-selector': 'field selector',
   'object-path': 'path',
+  expression: 'CEL',
 }
 
 function defaultOf({ default: value }: JsonSchema): string {

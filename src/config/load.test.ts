@@ -182,6 +182,16 @@ sinks:
   assert.deepEqual(paths, ['redaction.key.file', 'sinks[0].queue.whenFull', 'sinks[0].auth.basic.password.file'])
 })
 
+test('a route whose turn never comes is a warning, at its place', async () => {
+  const text = file.routes('  - { name: r, to: [out] }\n  - { name: s, to: [out], on: [added] }')
+  const { warnings } = await load(text)
+  const inRoutes = warnings.filter(({ message }) => message.startsWith('nothing takes this route'))
+  assert.deepEqual(
+    inRoutes.map(({ place, path }) => [path, place.type === 'file' && place.line]),
+    [['routes[1]', 5]],
+  )
+})
+
 test('what an anchor stands for is a copy: a default filled in at one place does not show at another', async () => {
   const { sinks } = await load(
     file.sinks(`

@@ -504,12 +504,55 @@ const cases: readonly Case[] = [
   ],
   [
     'keys of a route that do not exist yet',
-    file.routes('  - { name: r, to: [out], where: "true", payload: { patch: true, shape: full } }'),
+    file.routes('  - { name: r, to: [out], when: "true", payload: { patch: true, shape: full } }'),
     [
-      'c.yaml:4:27 routes[0].where: unknown key; expected one of name, from, to, on, payload',
-      'c.yaml:4:53 routes[0].payload.patch: unknown key; expected one of shape, previous',
-      'c.yaml:4:73 routes[0].payload.shape: "full" is not valid; expected one of object, metadata, reference, bare',
+      'c.yaml:4:27 routes[0].when: unknown key; expected one of name, from, to, where, on, payload',
+      'c.yaml:4:52 routes[0].payload.patch: unknown key; expected one of shape, previous',
+      'c.yaml:4:72 routes[0].payload.shape: "full" is not valid; expected one of object, metadata, reference, bare',
     ],
+  ],
+  [
+    'other conditions of a route that do not exist yet',
+    file.routes('  - { name: r, to: [out], changed: [spec], ignore: [heartbeats] }'),
+    [
+      'c.yaml:4:27 routes[0].changed: unknown key; expected one of name, from, to, where, on, payload',
+      'c.yaml:4:44 routes[0].ignore: unknown key; expected one of name, from, to, where, on, payload',
+    ],
+  ],
+  [
+    'an expression that is none, of an unknown variable, that is not a condition',
+    file.routes(
+      "  - { name: a, to: [out], where: 'object.kind =' }\n" +
+        "  - { name: b, to: [out], where: kind == 'Pod' }\n" +
+        '  - { name: c, to: [out], where: size(object.spec) }',
+    ),
+    [
+      'c.yaml:4:34 routes[0].where: not a CEL expression: unexpected character: = (character 13)',
+      'c.yaml:5:34 routes[1].where: not a CEL expression: unknown variable: kind (character 1); the only variable is object, and text is quoted, as in object.kind == "Pod"',
+      'c.yaml:6:34 routes[2].where: gives a int, not true or false: compare it, as in size(object.spec.rules) > 0',
+    ],
+  ],
+  [
+    'an expression that could take hours',
+    file.routes(
+      "  - name: r\n    to: [out]\n    where: |\n      has(object.spec) &&\n      object.kind.matches('^(a+)+$')",
+    ),
+    [
+      'c.yaml:6:12 routes[0].where: matches is not available (line 2, character 13): a regular expression can take hours on a text that fits it badly: use startsWith, endsWith, contains, or split, as in object.metadata.name.startsWith("web-")',
+    ],
+  ],
+  [
+    'an expression that is not text, or empty',
+    file.routes("  - { name: a, to: [out], where: true }\n  - { name: b, to: [out], where: '' }"),
+    [
+      "c.yaml:4:34 routes[0].where: is true or false; expected a CEL expression such as object.kind == 'Pod'",
+      'c.yaml:5:34 routes[1].where: an empty expression: leave the key out to let everything through',
+    ],
+  ],
+  [
+    'an expression, as long as none is applied',
+    file.routes("  - { name: r, to: [out], where: object.kind == 'Pod' }"),
+    ['c.yaml:4:34 routes[0].where: is not applied by this version; expected no where; sources can select by labels'],
   ],
   [
     'a bare object with its previous state',

@@ -19,6 +19,14 @@ export const routeSchema = {
       description: 'Names of sinks.',
       examples: [['audit']],
     },
+    where: {
+      type: 'string',
+      format: 'expression',
+      description:
+        'The objects that the route lets through: a CEL expression over `object`, see routes.md. One that begins or ' +
+        'ceases to fit is added or deleted. Without it: all objects.',
+      examples: ["object.kind != 'Pod' || object.status.phase != 'Succeeded'"],
+    },
     on: {
       type: 'array',
       items: { enum: ['added', 'updated', 'deleted', 'snapshot', 'gap'] },

@@ -5,6 +5,7 @@ import type { SinkConfig } from './bridge-config.ts'
 import type { ValuePath } from './problem.ts'
 import type { Entry, Lists } from './references.ts'
 import { apiGroupOf, parseResourceName } from './resource-name.ts'
+import { routeWarnings } from './route-warnings.ts'
 import type { SchemaProblem } from './schema-problem.ts'
 import { refusal } from './sink-check.ts'
 
@@ -19,7 +20,13 @@ export async function warningsOf(
       ...(await missingFiles(definition.schema, own, ['sinks', index])),
     ]
   })
-  return [...withoutGroup(lists), ...unused(lists), ...fullQueues(lists), ...(await Promise.all(bySink)).flat()]
+  return [
+    ...withoutGroup(lists),
+    ...unused(lists),
+    ...routeWarnings(lists),
+    ...fullQueues(lists),
+    ...(await Promise.all(bySink)).flat(),
+  ]
 }
 
 /** What a full queue does to others, or to what it dropped. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import type { KubeObject } from '../kube/object.ts'
@@ -61,6 +62,24 @@ const judged: readonly (readonly [string, unknown])[] = [
 for (const [text, expected] of judged) {
   test(`${text} is ${JSON.stringify(expected)}`, () => assert.deepEqual(judge(text), expected))
 }
+
+test('what docs/routes.md lists is there', () => {
+  for (const text of [
+    'object.kind.indexOf("o") == 1 && object.kind.lastIndexOf("o") == 1',
+    'object.kind.substring(1) == "od" && object.kind.substring(0, 1) == "P"',
+    'object.kind.lowerAscii() == "pod" && object.kind.upperAscii() == "POD" && " a ".trim() == "a"',
+    'object.metadata.name.split("-").join("/") == "web/1" && object.kind.size() == 3',
+    'object.?a.or(object.?kind).value() == "Pod" && !object.?a.hasValue()',
+    'object.spec[?"a"].orValue(1) == 1',
+    'int("3") == 3 && double("1.5") == 1.5 && string(true) == "true" && bool("true")',
+    'duration("90m") > duration("1h") && type(object.kind) == string',
+    'timestamp(object.metadata.creationTimestamp).getFullYear() == 2026',
+    'object.spec.replicas > 2 ? object.kind == "Pod" : false',
+  ]) {
+    assert.equal(judge(text), true, text)
+  }
+  assert.deepEqual(judge('has(object.a.b)'), failed('missing'))
+})
 
 test('numbers of an object go with the integers of an expression', () => {
   for (const text of [
@@ -189,4 +208,27 @@ test('expressions work where no code may be made from text', async () => {
   const args = ['--disallow-code-generation-from-strings', '--disable-proto=throw', '--input-type=module', '-e', script]
   const { stdout } = await promisify(execFile)(process.execPath, args)
   assert.equal(stdout, 'true')
+})
+
+test('the expressions of docs/routes.md are expressions', () => {
+  const text = readFileSync(new URL('../../docs/routes.md', import.meta.url), 'utf8')
+  const examples = [...text.matchAll(/^```cel\n([\s\S]*?)^```/gm)].flatMap(([, lines = '']) => lines.trim().split('\n'))
+  assert.ok(examples.length > 10)
+  for (const example of examples) assert.equal(typeof compileExpression(example).test, 'function', example)
+  const listed = object(`{
+    "kind": "Deployment",
+    "metadata": {
+      "name": "web-1", "namespace": "shop", "labels": { "team": "a" }, "creationTimestamp": "2026-02-01T00:00:00Z",
+      "annotations": { "example.com/audit": "true" }
+    },
+    "spec": {
+      "replicas": 4, "rules": [1],
+      "containers": [{ "image": "registry.example.com/web:1", "resources": { "limits": {} } }]
+    },
+    "status": { "conditions": [{ "type": "Ready", "status": "False" }] }
+  }`)
+  assert.deepEqual(
+    examples.filter((example) => judge(example, listed) !== true),
+    ["object.kind == 'Pod' && object.metadata.namespace in ['shop', 'pay']"],
+  )
 })

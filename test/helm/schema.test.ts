@@ -42,6 +42,7 @@ const samples: Readonly<Record<keyof typeof formats, readonly string[]>> = {
   'label-selector': ['a=b', '!a', 'a in (b,c),d', 'example.com/a notin (b)'],
   'field-selector': ['spec.nodeName=a', 'status.phase!=Running'],
   'object-path': ['spec.users[*].password', 'data'],
+  expression: ['true', "object.kind == 'Pod'", 'has(object.spec) &&\n  object.spec.replicas > 1\n'],
 }
 
 test('a pattern is at most as strict as the format that it stands for', () => {
