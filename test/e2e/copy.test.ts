@@ -4,10 +4,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Completion, Copy, decodeStructured } from '../../src/events/index.ts'
 import { eventually } from '../support/eventually.ts'
-import type { RecordedChange } from '../testbed/recorder.ts'
 import { startBridge } from './support/bridge-process.ts'
 import { FaultyReceiver } from './support/faulty-receiver.ts'
 import { operate, prefixes, resources } from './support/random-operations.ts'
+import { assertCopied, sorted, stateOf } from './support/reference-copy.ts'
 import { startCluster, webhook } from './support/stand.ts'
 
 const namespaces = ['shop', 'pay']
@@ -53,24 +53,13 @@ test('P6 I1 after every snapshot under load the digests match, and in the end th
   t.diagnostic(JSON.stringify({ events: applied, objects: truth.size, snapshots: completions.length, matching }))
   assert.deepEqual(differing, [])
   assert.ok(matching >= resources.length * namespaces.length)
+  const reference = await assertCopied(receiver.events, truth)
+  t.diagnostic(`an independent program: ${JSON.stringify(reference)}`)
+  assert.ok(reference.matching >= matching)
 })
 
-/** uid -> resourceVersion of everything that is there in the end. */
-function stateOf(history: readonly RecordedChange[]): ReadonlyMap<string, string> {
-  const state = new Map<string, string>()
-  for (const { type, uid, resourceVersion } of history) {
-    if (type === 'deleted') state.delete(uid)
-    else state.set(uid, resourceVersion)
-  }
-  return sorted(state)
-}
-
 function copyOf(copy: Copy): ReadonlyMap<string, string> {
-  return sorted(new Map([...copy.objects()].map(({ uid, resourceVersion }) => [uid, resourceVersion ?? ''])))
-}
-
-function sorted(state: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  return new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)))
+  return sorted([...copy.objects()].map(({ uid, resourceVersion }) => [uid, resourceVersion ?? '']))
 }
 
 function isSame(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {

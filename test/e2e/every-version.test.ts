@@ -7,6 +7,7 @@ import { startReceiver } from '../testbed/receiver.ts'
 import { startBridge } from './support/bridge-process.ts'
 import { compare } from './support/oracle.ts'
 import { operate, prefixes, resources } from './support/random-operations.ts'
+import { assertCopied, stateOf } from './support/reference-copy.ts'
 import { startCluster } from './support/stand.ts'
 
 const namespaces = ['shop', 'pay']
@@ -52,6 +53,8 @@ test('P1 P2 P4 every version of 3,000 random operations arrives in order, in bot
       duplicates: 0,
       gaps: 0,
     })
+    const copied = await assertCopied(await receiver.events(), stateOf(history))
+    assert.equal(copied.matching, resources.length * namespaces.length, 'the first snapshot of each stream')
   }
   assert.deepEqual([await structured.modes(), await binary.modes()], [new Set(['structured']), new Set(['binary'])])
   assert.equal(await bridge.end('SIGTERM'), 0)

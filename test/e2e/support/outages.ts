@@ -4,6 +4,7 @@ import { startReceiver } from '../../testbed/receiver.ts'
 import { startBridge } from './bridge-process.ts'
 import { type Comparison, compare } from './oracle.ts'
 import { type Done, operate, prefixes, resources } from './random-operations.ts'
+import { assertCopied, stateOf } from './reference-copy.ts'
 import { startCluster, webhook } from './stand.ts'
 
 export interface OutagesOptions {
@@ -79,6 +80,7 @@ export async function surviveOutages({
   const result = await judge()
   assert.deepEqual(result.problems, [])
   assert.ok(result.gaps > 0, 'a gap was announced')
+  await assertCopied(await receiver.events(), stateOf(history))
   assert.equal(await bridge.end('SIGTERM'), 0)
   return { ...result, operations: sum(done), kills: kills + 1 }
 }

@@ -7,6 +7,7 @@ import { type BridgeProcess, startBridge } from './bridge-process.ts'
 import { FaultyReceiver } from './faulty-receiver.ts'
 import { compare } from './oracle.ts'
 import { operate, prefixes, resources } from './random-operations.ts'
+import { assertCopied, sorted, stateOf } from './reference-copy.ts'
 import { startCluster, webhook } from './stand.ts'
 
 export interface SinkOutageOptions {
@@ -92,6 +93,9 @@ export async function surviveSinkOutage({ seed, operations, names }: SinkOutageO
   assert.equal(ofMerges.delivered + ofMerges.collapsed, ofMerges.versions, 'nothing is missing')
   assert.equal(ofMerges.gaps, 0)
   assert.deepEqual(copyOf(overflows), truth)
+  for (const receiver of [well, merges]) await assertCopied(receiver.events, truth)
+  const reference = await assertCopied(overflows.events, truth)
+  assert.ok(reference.matching > 0, 'the digest of a snapshot for what was dropped was compared')
   const missed = deletesMissed(history, overflows.events)
   assert.deepEqual(missed, [], 'every object that it was told of and that is gone was deleted')
 
@@ -111,6 +115,8 @@ export async function surviveSinkOutage({ seed, operations, names }: SinkOutageO
     overflows: { overflowed, gaps: gaps.length, events: overflows.events.length, mostQueued: most.overflows },
     well: { p99Before: p99(before, start), p99During: p99(start, end), versions: ofWell.versions },
     objects: truth.size,
+    snapshots: reference.snapshots,
+    matching: reference.matching,
     caughtUpMs,
     mostRssMiB: Math.round(most.rss / 2 ** 20),
   }
@@ -130,23 +136,13 @@ function p99(from: ReadonlyMap<number, number>, to: ReadonlyMap<number, number>)
   return counts.find(([, count]) => count >= all * 0.99)?.[0]
 }
 
-/** uid -> resourceVersion of everything that is there in the end. */
-function stateOf(history: readonly RecordedChange[]): ReadonlyMap<string, string> {
-  const state = new Map<string, string>()
-  for (const { type, uid, resourceVersion } of history) {
-    if (type === 'deleted') state.delete(uid)
-    else state.set(uid, resourceVersion)
-  }
-  return sorted(state)
-}
-
 function copyOf({ bodies }: FaultyReceiver): ReadonlyMap<string, string> {
   const copy = new Copy()
   for (const body of bodies) {
     const { completed } = copy.apply(decodeStructured(body))
     assert.notEqual(completed?.digests, 'differ')
   }
-  return sorted(new Map([...copy.objects()].map(({ uid, resourceVersion }) => [uid, resourceVersion ?? ''])))
+  return sorted([...copy.objects()].map(({ uid, resourceVersion }) => [uid, resourceVersion ?? '']))
 }
 
 /** P3: what a sink was told of has a deletion of its own, whatever a snapshot says. */
@@ -155,10 +151,6 @@ function deletesMissed(history: readonly RecordedChange[], events: readonly Rece
   const deleted = new Set(events.filter(({ type }) => type.includes('deleted')).map(({ uid }) => uid))
   const gone = history.filter(({ type }) => type === 'deleted').map(({ uid }) => uid)
   return gone.filter((uid) => told.has(uid) && !deleted.has(uid))
-}
-
-function sorted(state: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  return new Map([...state].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function isSame(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
