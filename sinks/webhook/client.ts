@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import net from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import tls from 'node:tls'
 import { Agent, errors } from 'undici'
 import { DeliveryError, type SinkContext } from '../../src/delivery/sink.ts'
@@ -76,7 +77,7 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Sends one request. Resolves when status and headers of the answer are in, whatever its body does. Rejects with a
+   * Sends one request. Resolves soon after status and headers of the answer are in, whatever its body does. Rejects with a
    * DeliveryError, or with `signal.reason`; by then the connection is closed, so nothing of it can arrive any more.
    */
   async post(headers: Record<string, string>, body: string, signal: AbortSignal): Promise<Answer> {
@@ -94,6 +95,8 @@ export class Client implements AsyncDisposable {
       // nothing follows a 204: there is nothing to bound, by a timer and a signal for each event
       if (answer.statusCode === 204) void answer.body.dump()
       else void this.#leftovers.read(answer.body)
+      // undici uses the connection again from the next turn on: whoever sends before that opens another one
+      await setImmediate()
       return { status: answer.statusCode, headers: answer.headers }
     } catch (error) {
       signal.throwIfAborted()

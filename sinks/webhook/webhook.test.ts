@@ -235,6 +235,17 @@ test('connections are used again after answers that were read to their end', asy
   assert.ok(target.connections() <= 2, `${target.connections()}: the next one may open before the last one is idle`)
 })
 
+test('as many connections are opened as there are requests at a time, and no more', async () => {
+  await using target = await HttpTarget.start()
+  await using hook = make(at(target))
+  const one = async (lane: number) => {
+    for (let number = 0; number < 20; number++) assert.equal(await attempt(hook, `${lane}-${number}`), undefined)
+  }
+  await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map(one))
+  assert.equal(target.received().length, 160)
+  assert.equal(target.connections(), 8)
+})
+
 test('an answer that is no HTTP means that the sink is unavailable, and is not repeated in the error', async () => {
   await using target = await HttpTarget.start()
   await using hook = make(at(target))
