@@ -187,6 +187,17 @@ test('I6 a begin without end, an aborted one and an end of another mode remove n
   assert.deepEqual(contents(copy), { a: '1' })
 })
 
+test('the end of a delta snapshot says whether the copy still holds the same objects', () => {
+  const truth = new Map([['a', 1]])
+  const delta = (id: string, of: ReadonlyMap<string, number>) => end(id, 10, of, { mode: 'delta' })
+  const copy = copyOf(begin('r', 10))
+  assert.deepEqual(copy.apply(delta('r', truth)), { type: 'noted', checked: 'unknown' })
+  for (const each of [begin('s', 10), item('a', 1, 10, 's'), end('s', 10, truth), begin('t', 10)]) copy.apply(each)
+  assert.deepEqual(copy.apply(delta('t', truth)), { type: 'noted', checked: 'match' })
+  copy.apply(begin('u', 10))
+  assert.deepEqual(copy.apply(delta('u', new Map([['b', 1]]))), { type: 'noted', checked: 'differ' })
+})
+
 test('an end that overtook items waits for them, also one that overtook its begin', () => {
   const truth = new Map([
     ['a', 1],

@@ -64,6 +64,11 @@ export type Effect =
   ) & {
     /** Set when with this event a full snapshot has arrived whole. */
     readonly completed?: Completion
+    /**
+     * Set by the `end` of a snapshot of mode `delta` or `markers` that carries a digest: whether the copy holds the same
+     * objects. `unknown` also before the first full snapshot, which alone makes a copy whole.
+     */
+    readonly checked?: Completion['digests']
   }
 
 export interface Completion {

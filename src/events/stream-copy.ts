@@ -82,8 +82,16 @@ export class StreamCopy {
 
   apply(event: Decoded): Effect {
     const effect = this.#step(event)
-    const completed = this.#complete()
-    return completed ? { ...effect, completed } : effect
+    const { id, begin, end } = this.#snapshot ?? {}
+    if (id === undefined || begin === undefined || end === undefined) return effect
+    if (end.data.snapshot.mode === 'full') {
+      if (this.#arrival !== 'partition' && this.#missing(end.data) > 0) return effect
+      const removed = this.#removeOthers(begin)
+      return { ...effect, completed: { snapshotId: id, removed, digests: this.#compare(end) } }
+    }
+    this.#snapshot = undefined
+    if (end.data.snapshot.members === undefined) return effect
+    return { ...effect, checked: this.#floor === '' ? 'unknown' : this.#compare(end) }
   }
 
   #step(event: Decoded): Effect {
@@ -198,16 +206,8 @@ export class StreamCopy {
     return Math.max(0, items - deadLettered - this.#covered)
   }
 
-  /** Ends the running snapshot if it is whole. */
-  #complete(): Completion | undefined {
-    const { id, begin, end } = this.#snapshot ?? {}
-    if (id === undefined || begin === undefined || end === undefined) return undefined
-    if (end.data.snapshot.mode !== 'full') {
-      this.#snapshot = undefined
-      return undefined
-    }
-    if (this.#arrival !== 'partition' && this.#missing(end.data) > 0) return undefined
-
+  /** The running snapshot is whole: what it does not hold is gone. */
+  #removeOthers(begin: string): readonly CopiedObject[] {
     const removed: CopiedObject[] = []
     for (const [uid, entry] of this.#entries) {
       if (this.#covers(entry)) continue
@@ -216,7 +216,7 @@ export class StreamCopy {
     }
     this.#floor = begin
     this.#snapshot = undefined
-    return { snapshotId: id, removed, digests: this.#compare(end) }
+    return removed
   }
 
   #compare({ sequence, data }: SnapshotEnd): Completion['digests'] {
