@@ -8,6 +8,7 @@ import * as sinkLatency from './sink-latency.ts'
 import { Pods } from './support/pods.ts'
 import { table } from './support/report.ts'
 import { percentile } from './support/statistics.ts'
+import * as where from './where.ts'
 
 test('the bridge and the bare loop send the same, by webhook and to a real Kafka, and both are measured', async () => {
   const modes = ['webhook binary', 'kafka structured'] as const
@@ -38,6 +39,12 @@ test('every update arrives once and in the order of its object, whatever the rec
     assert.equal(row.timesOneAtATime, eventsPerSecond / oneAtATime)
     assert.ok(row.p50Ms >= row.delayMs && row.p99Ms >= row.p50Ms, JSON.stringify(row))
     assert.ok(row.burstP50Ms >= row.delayMs && row.burstP99Ms >= row.burstP50Ms, JSON.stringify(row))
+  }
+})
+
+test('each where is measured beside parsing', () => {
+  for (const row of where.measure({ objects: 20, rounds: 2, seed: 3 })) {
+    assert.ok(row.micros > 0 && row.ofParsing > 0, JSON.stringify(row))
   }
 })
 

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import * as bareLoop from './bare-loop.ts'
 import * as sinkLatency from './sink-latency.ts'
 import { type Report, table } from './support/report.ts'
+import * as where from './where.ts'
 
 interface Benchmark {
   /** One line. */
@@ -16,6 +17,7 @@ interface Benchmark {
 const benchmarks = new Map<string, Benchmark>([
   ['bare-loop', bareLoop],
   ['sink-latency', sinkLatency],
+  ['where', where],
 ])
 
 const { values, positionals } = parseArgs({

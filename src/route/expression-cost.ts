@@ -52,7 +52,8 @@ export function loopDepth(node: ASTNode): number {
 
 type Call = Extract<ASTNode, { readonly op: 'rcall' }>
 
-function isLoop(node: ASTNode): node is Call {
+/** Whether it is a call of `all`, `exists`, `exists_one`, `filter` or `map`. */
+export function isLoop(node: ASTNode): node is Call {
   return node.op === 'rcall' && loops.has(node.args[0])
 }
 

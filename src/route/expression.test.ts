@@ -104,6 +104,9 @@ test('an integer that a double cannot hold is compared by its digits', () => {
   assert.equal(judge('object.spec.id == 9223372036854775806', one), false)
   assert.equal(judge('object.spec.id > 9223372036854775806 && object.spec.below < 0', one), true)
   assert.equal(judge('object.spec.beyond > 1', one), true)
+  assert.equal(judge('object.spec.exists(name, object.spec[name] == 9223372036854775807)', one), true)
+  assert.equal(judge('object.spec == {"a": 1}', object('{"spec":{"rawJSON":"1"}}')), false)
+  assert.equal(judge('object.spec.rawJSON == "1"', object('{"spec":{"rawJSON":"1"}}')), true)
 })
 
 test('F57 no name of a member hides an object or is taken for one of Object.prototype', () => {
@@ -122,6 +125,11 @@ test('F57 no name of a member hides an object or is taken for one of Object.prot
     'object.data["__proto__"].constructor.name == "Map" && object.data.prototype == "p"',
     'has(object.metadata.annotations.constructor) && !has(object.metadata.constructor)',
     'object.metadata.annotations == object.metadata.annotations',
+    'object["metadata"]["annotations"]["constructor"] == "x"',
+    'object.metadata.?annotations.?constructor.orValue("") == "x"',
+    '[object].exists(o, o.metadata.annotations.constructor == "x")',
+    'object.exists(key, key == "data" && "constructor" in object.metadata[key == "data" ? "annotations" : "labels"])',
+    'object.metadata.exists(key, object.metadata[key] == object.metadata.annotations)',
   ]) {
     assert.equal(judge(text, hostile), true, text)
   }
@@ -151,6 +159,7 @@ const mistakes: readonly (readonly [string, RegExp])[] = [
   ['object.metadata.name.matches("^(a+)+$")', /^matches is not available \(character 22\): .*startsWith/],
   ['[1].all(x, ["a"].exists(y, y.matches("b")))', /^matches is not available/],
   ['has(object.x) && matches(object.kind, "x")', /^matches is not available/],
+  ['object.spec.all(object, object.a == 1)', /^all calls its element object \(character 17\)/],
   ['cel.bind(x, object.kind, x == "Pod")', /^bind is not available/],
   ['object.a.all(x, x.all(y, y.all(z, z == 1)))', /nested more than 2 deep/],
   ['object.a.map(x, [x, x]).map(x, [x, x]).map(x, [x, x]) == []', /nested more than 2 deep/],

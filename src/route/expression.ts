@@ -5,8 +5,8 @@
  */
 import { type ASTNode, Environment, EvaluationError, ParseError, TypeError as UntypedError } from '@marcbachmann/cel-js'
 import type { KubeObject } from '../kube/object.ts'
-import { childrenOf, hasLoop, loopDepth, Meter, metered, spent } from './expression-cost.ts'
-import { visible } from './expression-value.ts'
+import { childrenOf, hasLoop, isLoop, loopDepth, Meter, metered, spent } from './expression-cost.ts'
+import { reachOf, visible } from './expression-value.ts'
 
 /** A condition on one object. */
 export interface Expression {
@@ -97,7 +97,8 @@ export function compileExpression(text: string): Expression {
         'which takes too long on large objects: at most two in each other, and no third map after two',
     )
   }
-  if (!hasLoop(program.ast)) return { text, test: (object) => verdict(() => program({ object: visible(object) })) }
+  const reach = reachOf(program.ast)
+  if (!hasLoop(program.ast)) return { text, test: (object) => verdict(program, visible(object, reach)) }
 
   const meter = new Meter()
   const runnable = language
@@ -108,7 +109,7 @@ export function compileExpression(text: string): Expression {
     text,
     test: (object) => {
       meter.begin()
-      return verdict(() => runnable({ object: visible(object) }))
+      return verdict(runnable, visible(object, reach))
     },
   }
 }
@@ -129,9 +130,9 @@ function createLanguage(): Environment {
   return environment
 }
 
-function verdict(evaluate: () => unknown): Verdict {
+function verdict(program: (variables: { readonly object: unknown }) => unknown, object: unknown): Verdict {
   try {
-    const result = evaluate()
+    const result = program({ object })
     return typeof result === 'boolean' ? result : failures.result
   } catch (error) {
     if (error === spent) return failures.work
@@ -159,6 +160,12 @@ const refused: Readonly<Record<string, string>> = {
 function checkCalls(node: ASTNode): void {
   if (node.op === 'call' || node.op === 'rcall') {
     const [name] = node.args
+    const variable = isLoop(node) ? node.args[2][0] : undefined
+    if (variable?.op === 'id' && variable.args === 'object') {
+      throw new RangeError(
+        `${name} calls its element object (${placeOf(node.input, variable.start)}): use another name`,
+      )
+    }
     const start = node.op === 'call' ? node.start : node.input.indexOf(name, node.args[1].end)
     if (Object.hasOwn(refused, name)) {
       throw new RangeError(`${name} is not available (${placeOf(node.input, start)}): ${refused[name]}`)

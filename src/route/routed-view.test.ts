@@ -90,6 +90,12 @@ test('without a where nothing is asked of an object, and a change is handed on a
   assert.equal(view.see(change, false)?.change, change)
 })
 
+test('a view of several routes that holds all hands every change on, whatever was recorded', () => {
+  const view = viewOf([route('live', { where: live, payload: brief }), route('rest')])
+  assert.equal(typeOf(view, updated(done, running), false), 'Updated')
+  assert.equal(typeOf(view, deleted(running), false), 'Deleted')
+})
+
 test('an object that crosses the border is added or deleted, as in FilteringResourceEventHandler', () => {
   const view = viewOf([route('live', { where: live })])
   assert.equal(view.holdsAll, false)
