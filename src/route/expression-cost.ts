@@ -5,8 +5,11 @@
  */
 import type { ASTNode } from '@marcbachmann/cel-js'
 
-/** Elements gone through, with characters of text counted as fiftieths, for one object. */
-const BUDGET = 20_000
+/** Steps for one object: parts of the expression that are evaluated, mostly. */
+const BUDGET = 500_000
+/** A turn of a loop counts as so many at least: it may fail, which costs as much as all of them. */
+const LEAST_PER_TURN = 40
+/** So many characters of text are searched in a step. */
 const CHARACTERS = 50
 
 const loops: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
@@ -22,9 +25,9 @@ export class Meter {
     this.#left = BUDGET
   }
 
-  /** Returns the value, or throws `spent` before anything is done with it. */
-  readonly charge = (value: unknown): unknown => {
-    this.#left -= weightOf(value)
+  /** Returns the value, or throws `spent` before anything is done with it, or with each of its elements. */
+  readonly charge = (value: unknown, perElement: unknown = 1): unknown => {
+    this.#left -= weightOf(value) * Number(perElement)
     if (this.#left < 0) throw spent
     return value
   }
@@ -48,6 +51,10 @@ export function loopDepth(node: ASTNode): number {
   if (!isLoop(node)) return Math.max(0, ...inner)
   const [receiver = 0, ...body] = inner
   return Math.max(receiver + (node.args[0] === 'map' ? 1 : 0), 1 + Math.max(0, ...body))
+}
+
+function sizeOf(node: ASTNode): number {
+  return childrenOf(node).reduce((sum, child) => sum + sizeOf(child), 1)
 }
 
 type Call = Extract<ASTNode, { readonly op: 'rcall' }>
@@ -111,7 +118,8 @@ export function metered(root: ASTNode, charge: string): string {
         if (isLoop(node)) {
           const [variable, ...body] = args
           const inside = [...(variable ? [asIs(variable)] : []), ...body.map((inner) => write(inner, true))]
-          return `${charged(receiver)}.${name}(${inside.join(', ')})`
+          const perTurn = Math.max(LEAST_PER_TURN, sizeOf(node) - sizeOf(receiver))
+          return `${charge}(${part(receiver)}, ${perTurn}).${name}(${inside.join(', ')})`
         }
         const on = isNamespace(receiver) ? asIs(receiver) : ifInLoop(receiver)
         return `${on}.${name}(${args.map(part).join(', ')})`

@@ -11,7 +11,7 @@ import { reachOf, visible } from './expression-value.ts'
 /** A condition on one object. */
 export interface Expression {
   readonly text: string
-  /** Never throws. Takes microseconds; within the limits, on the largest object, less than a second. */
+  /** Never throws. Takes microseconds; at the limits, on the largest object, tenths of a second. */
   test(object: KubeObject): Verdict
 }
 
@@ -104,6 +104,7 @@ export function compileExpression(text: string): Expression {
   const runnable = language
     .clone({ limits: METERED_LIMITS })
     .registerFunction(`${CHARGE}(A): A`, meter.charge, { async: false })
+    .registerFunction(`${CHARGE}(A, int): A`, meter.charge, { async: false })
     .parse(metered(program.ast, CHARGE))
   return {
     text,
