@@ -17,7 +17,8 @@ interface Entry {
   readonly sequence: string
   /** Ids seen at `sequence`. Those seen before need no memory: their sequence is lower. */
   readonly ids: readonly string[]
-  readonly snapshotId: string | undefined
+  /** Snapshots that it was an item of at `sequence`. */
+  readonly snapshotIds: readonly string[]
   readonly epoch: string
   /** `<uid>:deleted` was seen: nothing follows. */
   readonly final: boolean
@@ -119,8 +120,7 @@ export class StreamCopy {
   /** The server was restored: what was known of order and identity means nothing; the next full snapshot decides. */
   #forget(): void {
     for (const [uid, { object }] of this.#entries) {
-      if (object)
-        this.#entries.set(uid, { object, sequence: '', ids: [], snapshotId: undefined, epoch: '', final: false })
+      if (object) this.#entries.set(uid, { object, sequence: '', ids: [], snapshotIds: [], epoch: '', final: false })
       else this.#entries.delete(uid)
     }
     this.#floor = ''
@@ -142,11 +142,13 @@ export class StreamCopy {
     if (sequence < floor && !final) return { type: 'ignored' }
 
     const object = attributes.type === eventTypes.deleted ? undefined : this.#copied(uid, attributes, data)
+    // what else arrives at the position of an item takes nothing away from its snapshot
+    const shownBy = known?.sequence === sequence ? known.snapshotIds.slice(1 - MOST_IDS) : []
     this.#set(uid, {
       object,
       sequence: later(sequence, floor),
       ids: final ? [] : known?.sequence === sequence ? [...known.ids.slice(1 - MOST_IDS), id] : [id],
-      snapshotId: typeof snapshotid === 'string' ? snapshotid : undefined,
+      snapshotIds: typeof snapshotid === 'string' ? [...shownBy, snapshotid] : shownBy,
       epoch: typeof epoch === 'string' ? epoch : '',
       final,
     })
@@ -226,8 +228,8 @@ export class StreamCopy {
     return this.#arrival === 'ordered' && deadLettered === 0 ? 'differ' : 'unknown'
   }
 
-  #covers({ object, snapshotId, sequence }: Entry): boolean {
-    return !!object && !!this.#snapshot && (snapshotId === this.#snapshot.id || sequence > this.#snapshot.begin)
+  #covers({ object, snapshotIds, sequence }: Entry): boolean {
+    return !!object && !!this.#snapshot && (snapshotIds.includes(this.#snapshot.id) || sequence > this.#snapshot.begin)
   }
 
   #set(uid: string, entry: Entry | undefined): void {

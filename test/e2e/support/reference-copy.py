@@ -33,6 +33,7 @@ class Copy:
         self.ids = set()
         self.last = {}  # uid: (sequence, epoch) last applied
         self.final = set()
+        self.shown = set()  # (uid, sequence, snapshot) of every item
         self.begun = None
         self.ended = None
         self.newest = ""
@@ -55,7 +56,7 @@ class Copy:
         elif event["type"] == ABORTED and self.begun and self.begun["snapshotid"] == event["snapshotid"]:
             self.begun = self.ended = None
         elif event["type"] == GAP and event["data"]["gap"]["cause"] == "restored":
-            self.ids, self.last, self.final = set(), {}, set()
+            self.ids, self.last, self.final, self.shown = set(), {}, set(), set()
             self.begun, self.ended, self.newest = None, None, ""
         if self.begun and self.ended:
             self.complete()
@@ -76,6 +77,11 @@ class Copy:
             self.objects.pop(uid, None)
         else:
             self.objects[uid] = event
+        if event["type"] == ITEM:
+            self.shown.add((uid, sequence, event["snapshotid"]))
+
+    def at(self, uid):
+        return self.last.get(uid, ("", 0))[0]
 
     def complete(self):
         """Rule 4."""
@@ -86,8 +92,7 @@ class Copy:
         held = {
             uid: event
             for uid, event in self.objects.items()
-            if (event["type"] == ITEM and event["snapshotid"] == begun["snapshotid"])
-            or event["sequence"] > begun["sequence"]
+            if (uid, self.at(uid), begun["snapshotid"]) in self.shown or self.at(uid) > begun["sequence"]
         }
         if len(held) < snapshot["items"] - snapshot["deadLettered"]:
             return
