@@ -214,7 +214,13 @@ test('expressions work where no code may be made from text', async () => {
     import { compileExpression } from ${JSON.stringify(new URL('./expression.ts', import.meta.url).href)}
     const { test } = compileExpression('object.l.map(x, x + 1).exists(x, x == 2)')
     process.stdout.write(String(test({ l: [1] })))`
-  const args = ['--disallow-code-generation-from-strings', '--disable-proto=delete', '--input-type=module', '-e', script]
+  const args = [
+    '--disallow-code-generation-from-strings',
+    '--disable-proto=delete',
+    '--input-type=module',
+    '-e',
+    script,
+  ]
   const { stdout } = await promisify(execFile)(process.execPath, args)
   assert.equal(stdout, 'true')
 })
