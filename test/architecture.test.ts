@@ -14,7 +14,7 @@ const mayImport: Record<string, readonly string[]> = {
   events: [],
   simulator: [],
   informer: ['kube'],
-  state: [],
+  state: ['journal'],
   reconcile: ['informer', 'state'],
   route: ['informer', 'reconcile'],
   translate: ['events', 'route', 'reconcile'],

@@ -1,0 +1,266 @@
+/**
+ * State in a folder: a journal of facts.
+ *
+ *   [ ... older facts | all facts, as they were while this was written | newer facts ...
+ *                     ^ cursor
+ *
+ * When the facts have grown to a multiple of what they say, all of them are written once more at the end, and what
+ * stands before is deleted. Nothing is ever replaced in its place, so a crash at any time leaves all of the old or all of
+ * the new.
+ */
+import type { Disk } from '../journal/disk.ts'
+import { type Damage, type Fsync, Journal, JournalCorrupt, JournalError } from '../journal/journal.ts'
+import { sleep } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import { decodeRecords, encodeRecords, type StateRecord } from './record.ts'
+import type { StateStore } from './store.ts'
+import { StreamState } from './stream-state.ts'
+
+export interface FileStoreOptions {
+  /** Folder that is its own. */
+  readonly path: string
+  readonly fsync: Fsync
+  readonly clock: Clock
+  readonly observer: FileStoreObserver
+  /** Below this nothing is written once more, in bytes. @default 16 MiB */
+  readonly compactFrom?: number
+  /** @default the one of this machine */
+  readonly disk?: Disk
+}
+
+/** Called synchronously; must not throw. */
+export interface FileStoreObserver {
+  /** It is in use. `objects`: how many the sinks hold, as far as is remembered. */
+  opened(found: { readonly streams: number; readonly objects: number }): void
+  /** What was lost on disk. But for a torn end, the ledger cannot be relied on: streams start as without one. */
+  damaged(damage: Damage): void
+  /** Nothing can be written or read at the moment, because of this; it is tried again. */
+  failed(problem: string): void
+  /** That is over. */
+  healed(): void
+  /** All facts were written once more. */
+  compacted(bytes: number): void
+}
+
+interface Write {
+  readonly records: readonly StateRecord[]
+  readonly resolve: (offset: number) => void
+  readonly reject: (error: unknown) => void
+}
+
+const RETRY_MS = 5_000
+const COMPACT_FROM_BYTES = 16 * 2 ** 20
+/** The log may be so many times as long as what it says. */
+const COMPACT_AT = 3
+/** Records of one frame: what others write at the same time waits for no more. */
+const RECORDS_AT_ONCE = 2_000
+
+export class FileStore implements StateStore {
+  readonly keeps = 'ledger'
+  readonly #options: FileStoreOptions
+  readonly #stop = new AbortController()
+  readonly #opening: Promise<Journal>
+  /** As they were read, until somebody asks for them. */
+  readonly #found = new Map<string, StreamState>()
+  readonly #streams = new Map<string, StreamState>()
+  #journal: Journal | undefined
+  #pending: Write[] = []
+  #writing: Promise<void> | undefined
+  #compacting = false
+  /** The length of the log when it was last written once more. */
+  #compactBytes = 0
+  #problem: string | undefined
+
+  /** Begins to open the folder, and goes on trying: until it is open, everything waits. */
+  constructor(options: FileStoreOptions) {
+    this.#options = options
+    this.#opening = this.#retried(() => this.#open())
+    this.#opening.catch(() => undefined) // told to whoever waits for it
+  }
+
+  get problem(): string | undefined {
+    return this.#problem ?? (this.#journal ? undefined : 'not open yet')
+  }
+
+  async stateOf(stream: string): Promise<StreamState> {
+    await this.#opening
+    const state = this.#foundOf(stream)
+    this.#found.delete(stream)
+    this.#streams.set(stream, state)
+    return state
+  }
+
+  async write(records: readonly StateRecord[]): Promise<void> {
+    if (records.length > 0) await this.#append(records)
+  }
+
+  /** Who waits for a write is refused; what was durable stays so. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('the state store is closed'))
+    const journal = await this.#opening.catch(() => undefined) // it was never open
+    await this.#writing
+    await journal?.[Symbol.asyncDispose]()
+  }
+
+  #foundOf(stream: string): StreamState {
+    let state = this.#found.get(stream)
+    if (!state) {
+      state = new StreamState(stream)
+      this.#found.set(stream, state)
+    }
+    return state
+  }
+
+  async #open(): Promise<Journal> {
+    const { path, clock, fsync, disk, observer } = this.#options
+    const journal = await Journal.open({
+      folder: path,
+      clock,
+      fsync,
+      groupMs: 0, // writes are gathered here
+      onFault: (error) => observer.failed(messageOf(error)),
+      ...(disk && { disk }),
+    })
+    try {
+      this.#found.clear() // a try before this one may have got so far
+      const lost = [...journal.damage, ...(await this.#read(journal))]
+      for (const damage of lost) observer.damaged(damage)
+      if (lost.some(({ type }) => type === 'corrupt')) await this.#distrust(journal)
+    } catch (error) {
+      await journal[Symbol.asyncDispose]()
+      throw error
+    }
+    let objects = 0
+    for (const { entries } of this.#found.values()) objects += entries.size
+    observer.opened({ streams: this.#found.size, objects })
+    this.#journal = journal
+    return journal
+  }
+
+  /** Facts up to the first that cannot be read; what stands behind it may be about things that are not known. */
+  async #read(journal: Journal): Promise<readonly Damage[]> {
+    try {
+      for await (const frames of journal.read()) for (const { payload } of frames) this.#take(payload)
+      return []
+    } catch (error) {
+      if (!(error instanceof JournalCorrupt)) throw error
+      return [await journal.setAside(error, 'all-later')]
+    }
+  }
+
+  #take(payload: Uint8Array): void {
+    for (const record of decodeRecords(payload)) this.#foundOf(record.stream).apply(record)
+  }
+
+  /**
+   * A beginning of the facts is true of an earlier time: its watermarks are too low, which only repeats. Its entries know
+   * nothing of what came later, and its debts nothing of what is owed since.
+   */
+  async #distrust(journal: Journal): Promise<void> {
+    for (const state of this.#found.values()) {
+      state.entries.clear()
+      for (const { name } of state.sinks) if (!state.debts.has(name)) state.debts.set(name, 'missed')
+    }
+    const start = journal.end
+    for (const state of this.#found.values()) await journal.append([encodeRecords([...state.records()])])
+    journal.advance(start)
+    await journal.release()
+  }
+
+  #append(records: readonly StateRecord[]): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ records, resolve, reject })
+      this.#writing ??= this.#writeAll()
+    })
+  }
+
+  /** One append after the other, each of all that came meanwhile: so they stay in order, however often one fails. */
+  async #writeAll(): Promise<void> {
+    try {
+      const journal = await this.#opening
+      while (this.#pending.length > 0) {
+        const group = this.#pending
+        this.#pending = []
+        const payload = encodeRecords(group.flatMap(({ records }) => records))
+        try {
+          const [offset = 0] = await this.#retried(() => journal.append([payload]))
+          for (const { resolve } of group) resolve(offset)
+        } catch (error) {
+          for (const { reject } of group) reject(error)
+        }
+        this.#compactIfDue(journal)
+      }
+    } catch (error) {
+      for (const { reject } of this.#pending) reject(error)
+      this.#pending = []
+    }
+    this.#writing = undefined
+  }
+
+  #compactIfDue(journal: Journal): void {
+    const { compactFrom = COMPACT_FROM_BYTES, observer } = this.#options
+    const length = journal.end - journal.cursor
+    if (this.#compacting || length < Math.max(compactFrom, COMPACT_AT * this.#compactBytes)) return
+    this.#compacting = true
+    void this.#compact(journal)
+      .then((bytes) => {
+        this.#compactBytes = bytes
+        observer.compacted(bytes)
+      })
+      .catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) observer.failed(messageOf(error))
+      })
+      .finally(() => {
+        this.#compacting = false
+      })
+  }
+
+  /** A stream that nobody has asked for is not configured any more: what was known of it goes. */
+  async #compact(journal: Journal): Promise<number> {
+    let first: number | undefined
+    let last = 0
+    for (const state of this.#streams.values()) {
+      for (const records of portionsOf(state.records())) {
+        last = await this.#append(records)
+        first ??= last
+      }
+    }
+    if (first === undefined) return 0
+    journal.advance(first)
+    return last - first
+  }
+
+  /** Until it succeeds. Rejects when the store is closed. */
+  async #retried<T>(work: () => Promise<T>): Promise<T> {
+    const { clock, observer } = this.#options
+    for (;;) {
+      this.#stop.signal.throwIfAborted()
+      try {
+        const result = await work()
+        if (this.#problem !== undefined) observer.healed()
+        this.#problem = undefined
+        return result
+      } catch (error) {
+        if (error instanceof JournalError && error.code === 'closed') throw error
+        this.#problem = messageOf(error)
+        observer.failed(this.#problem)
+        await sleep(RETRY_MS, clock, this.#stop.signal)
+      }
+    }
+  }
+}
+
+function* portionsOf(records: Iterable<StateRecord>): Generator<readonly StateRecord[]> {
+  let portion: StateRecord[] = []
+  for (const record of records) {
+    portion.push(record)
+    if (portion.length < RECORDS_AT_ONCE) continue
+    yield portion
+    portion = []
+  }
+  if (portion.length > 0) yield portion
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,124 @@
+/** What is persisted of streams, as facts: each says how something is now, so the last one of its kind holds. */
+import type { ResourceVersion, Uid } from '../kube/object.ts'
+
+/** Why a sink is owed a catch-up: deletes of what it should no longer hold, then a full snapshot. */
+export type DebtKind =
+  /** It is new to the stream, so it holds nothing. */
+  | 'new'
+  /** It missed something: its queue overflowed, its view was redefined, or its position is no longer known. */
+  | 'missed'
+  /** The server began another history: ids and sequences from before mean nothing. */
+  | 'restored'
+
+/** A sink of a stream, and the hash of what it sees of it. */
+export interface SinkOfStream {
+  readonly name: string
+  readonly view: string
+}
+
+/**
+ * What sinks may hold of an object.
+ * Bits: 1 << index of the sink in the stream's list of sinks.
+ */
+export interface LedgerEntry {
+  /** `<namespace>/<name>`, or `<name>`. Two uids may share one while the end of the older one is not settled. */
+  readonly key: string
+  /** The newest version that all required sinks have settled; undefined while there is none. */
+  told: ResourceVersion | undefined
+  /** Sinks that this object was, or is about to be, offered to, and that were not told of its end. */
+  may: number
+  /** Sinks that have settled a version of it. */
+  has: number
+}
+
+/** Sinks per stream that a ledger can tell apart: bits of an integer. */
+export const MOST_SINKS = 31
+
+export type StateRecord =
+  /** The stream, as it is defined now. Bits of entries before it are those of the sinks as they were listed before. */
+  | {
+      readonly type: 'stream'
+      readonly stream: string
+      readonly definition: string
+      readonly sinks: readonly SinkOfStream[]
+    }
+  | ({ readonly type: 'entry'; readonly stream: string; readonly uid: Uid } & Readonly<LedgerEntry>)
+  /** No sink holds it any more. */
+  | { readonly type: 'gone'; readonly stream: string; readonly uid: Uid }
+  /** Everything up to here is settled for this sink. */
+  | {
+      readonly type: 'watermark'
+      readonly stream: string
+      readonly sink: string
+      readonly position: ResourceVersion
+    }
+  | { readonly type: 'debt'; readonly stream: string; readonly sink: string; readonly kind: DebtKind | undefined }
+  /** Entries, watermarks and debts from before are void. */
+  | { readonly type: 'cleared'; readonly stream: string }
+
+/** As JSON: an array with a letter for the type, without names, because there are hundreds of thousands of them. */
+type Encoded =
+  | readonly ['s', string, string, readonly (readonly [string, string])[]]
+  | readonly ['e', string, string, string, string | null, number, number]
+  | readonly ['g', string, string]
+  | readonly ['w', string, string, string]
+  | readonly ['d', string, string, DebtKind | null]
+  | readonly ['c', string]
+
+export function encodeRecords(records: readonly StateRecord[]): Uint8Array {
+  return Buffer.from(JSON.stringify(records.map(encode)))
+}
+
+/** Throws an Error for what `encodeRecords` did not write. */
+export function decodeRecords(payload: Uint8Array): readonly StateRecord[] {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+  return (JSON.parse(bytes.toString()) as readonly Encoded[]).map(decode)
+}
+
+function encode(record: StateRecord): Encoded {
+  switch (record.type) {
+    case 'stream':
+      return ['s', record.stream, record.definition, record.sinks.map(({ name, view }) => [name, view])]
+    case 'entry':
+      return ['e', record.stream, record.uid, record.key, record.told ?? null, record.may, record.has]
+    case 'gone':
+      return ['g', record.stream, record.uid]
+    case 'watermark':
+      return ['w', record.stream, record.sink, record.position]
+    case 'debt':
+      return ['d', record.stream, record.sink, record.kind ?? null]
+    case 'cleared':
+      return ['c', record.stream]
+  }
+}
+
+function decode(encoded: Encoded): StateRecord {
+  switch (encoded[0]) {
+    case 's': {
+      const [, stream, definition, sinks] = encoded
+      return { type: 'stream', stream, definition, sinks: sinks.map(([name, view]) => ({ name, view })) }
+    }
+    case 'e': {
+      const [, stream, uid, key, told, may, has] = encoded
+      return {
+        type: 'entry',
+        stream,
+        uid: uid as Uid,
+        key,
+        told: (told ?? undefined) as ResourceVersion | undefined,
+        may,
+        has,
+      }
+    }
+    case 'g':
+      return { type: 'gone', stream: encoded[1], uid: encoded[2] as Uid }
+    case 'w':
+      return { type: 'watermark', stream: encoded[1], sink: encoded[2], position: encoded[3] as ResourceVersion }
+    case 'd':
+      return { type: 'debt', stream: encoded[1], sink: encoded[2], kind: encoded[3] ?? undefined }
+    case 'c':
+      return { type: 'cleared', stream: encoded[1] }
+    default:
+      throw new Error(`an unknown record: ${JSON.stringify(encoded).slice(0, 40)}`)
+  }
+}
