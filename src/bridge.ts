@@ -45,6 +45,7 @@ import { parseBytes, parseDuration } from './lib/units.ts'
 import type { Snapshot } from './reconcile/change.ts'
 import type { Redact } from './redact/redact.ts'
 import { viewsOf } from './route/view.ts'
+import { MemoryStore, type StateStore } from './state/store.ts'
 import { StateLog } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -77,6 +78,7 @@ export class Bridge {
   readonly #closed: AbortController
   /** The dead letters, for people. */
   readonly deadLetters: DeadLetterAdmin
+  readonly #store: StateStore = new MemoryStore()
   #streams: readonly BridgeStream[] = []
   /** Why the cluster's name is not known. */
   #clusterProblem: string | undefined
@@ -128,7 +130,7 @@ export class Bridge {
       const { blockedOffers, spool } = worker.stats()
       const full = blockedOffers > 0 ? `its queue is full, ${blockedOffers} streams wait` : undefined
       const owed = this.#streams.filter(({ outputs }) => outputs.some((one) => one.view.sink === name && one.isOwed))
-      const debts = owed.length > 0 ? `its queue overflowed, ${owed.length} streams owe it a snapshot` : undefined
+      const debts = owed.length > 0 ? `${owed.length} streams owe it a snapshot of what it missed` : undefined
       const degraded = [health.degraded, full, spoolTrouble(spool), debts]
         .filter((text) => text !== undefined)
         .join('; ')
@@ -302,6 +304,8 @@ export class Bridge {
           return [output]
         }),
       discover: () => discovery.find(resource),
+      required: this.#sinks.filter((sink) => sink.required).map((sink) => sink.name),
+      store: this.#store,
       informer: (found) => informers.get(name, found, { ...(namespace && { namespace }), ...selectors }),
       onChange: (change) => observeChange(name, change, this.#telemetry),
       onError: (error) => streamFailed(name, error, this.#telemetry.states),

@@ -26,6 +26,7 @@ import {
 import type { KubeObject, Resource } from '../kube/object.ts'
 import { ManualClock } from '../lib/manual-clock.ts'
 import { allOn, wholeObject } from '../route/view.ts'
+import { MemoryStore } from '../state/store.ts'
 import { Output } from './output.ts'
 import { BridgeStream } from './stream.ts'
 
@@ -215,7 +216,7 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
     return new BridgeStream({
       name: `s/${resources[index]?.resource}`,
       cluster: 'c',
-      scope: {},
+      scope: index === 0 ? {} : { labelSelector: 'app=s' },
       resync: { everyMs: 0, snapshot: 'off' },
       outputs: (repeat) =>
         workers.map(
@@ -230,6 +231,8 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
               },
             }),
         ),
+      required: ['flaky', 'well'],
+      store: new MemoryStore(),
       discover: async () => resources[index] as Resource,
       informer: () => informer,
       onChange: () => {},

@@ -5,10 +5,11 @@ import type { WorkerOptions } from '../delivery/options.ts'
 import { type Bench, bench, ScriptedSink } from '../delivery/scripted-sink.ts'
 import { DeliveryError, type OutboundEvent } from '../delivery/sink.ts'
 import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
-import type { Snapshot } from '../reconcile/change.ts'
+import type { Notable, Snapshot } from '../reconcile/change.ts'
 import { allOn, wholeObject } from '../route/view.ts'
-import { createTranslator, type Notable } from '../translate/translate.ts'
+import { createTranslator } from '../translate/translate.ts'
 import { Output } from './output.ts'
+import { offerTo, startOutput } from './testing/output-kit.ts'
 
 const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
 const translate = createTranslator({ cluster: 'c', stream: 'all/pods', resource: pods, scope: {} })
@@ -39,6 +40,8 @@ interface OutputBench extends Bench {
   readonly output: Output
   /** How often what was owed was repaid. */
   readonly repaid: () => number
+  /** Keys of what the sink may hold. */
+  readonly held: () => readonly string[]
   /** What the target was sent, in order. */
   readonly events: OutboundEvent[]
   readonly aborted: string[]
@@ -74,21 +77,17 @@ async function outputBench(
       if (type === 'aborted') aborted.push(id)
     },
   })
+  const ledger = startOutput(output, 'all/pods')
   const { signal } = new AbortController()
   const offerChanges = async (...changes: Notable[]) => {
-    for (const change of changes)
-      await (change.type.startsWith('Snapshot') ? output.send : output.offer).call(
-        output,
-        change,
-        translate(change),
-        signal,
-      )
+    for (const change of changes) await offerTo(output, change, translate, signal)
   }
+  const held = () => [...ledger.held('audit')].map(({ key }) => key)
   const connect = () => {
     reachable.resolve()
     return run.settle()
   }
-  return { ...run, output, repaid: () => repaid, events, aborted, offerChanges, connect }
+  return { ...run, output, held, repaid: () => repaid, events, aborted, offerChanges, connect }
 }
 
 const toldBy = (events: readonly OutboundEvent[]): readonly unknown[] =>
@@ -182,13 +181,17 @@ test('P1 what overflowed holds the watermark until the snapshot that makes up fo
   const run = await outputBench(() => false, { events: 3, whenFull: 'coalesce' })
   const { output, worker, events, offerChanges, connect } = run
   output.complete(rv('1'))
-  await offerChanges(added('a', '2'), added('b', '3'), deleted('c', '4'), added('d', '5'))
+  await offerChanges(added('a', '2'), added('b', '3'), updated('c', '4'), added('d', '5'))
   assert.deepEqual([output.isOwed, worker.stats().queueEvents], [true, 0])
   await offerChanges(updated('a', '6'), deleted('b', '7'), deleted('x', '8'))
   output.complete(rv('8'))
   assert.equal(worker.stats().queueEvents, 0)
   assert.equal(output.debt?.from, '1')
-  assert.deepEqual(output.debt?.departures, 3, 'b may be known: its addition was dropped, not kept back')
+  assert.deepEqual(
+    run.held(),
+    ['shop/a', 'shop/b', 'shop/c', 'shop/d'],
+    'it may have been told: dropped, not kept back',
+  )
   await connect()
   assert.equal(output.watermark.value, '1')
   const item: Notable = { type: 'SnapshotItem', object: pod('a', '6'), ...placed('s1', '8') }

@@ -1,12 +1,21 @@
 import type { Outcome, SharedAck } from '../delivery/entry.ts'
 import type { OutboundEvent } from '../delivery/sink.ts'
 import type { SinkWorker } from '../delivery/worker.ts'
-import { compareResourceVersions, type ResourceVersion } from '../kube/object.ts'
-import type { Change, Snapshot } from '../reconcile/change.ts'
-import { Debt } from '../reconcile/debt.ts'
+import { eventTypes } from '../events/index.ts'
+import {
+  compareResourceVersions,
+  type KubeObject,
+  type ObjectIdentity,
+  type ResourceVersion,
+  type Uid,
+} from '../kube/object.ts'
+import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
+import { Debt, type DebtCause } from '../reconcile/debt.ts'
 import { type View, wants } from '../route/view.ts'
+import type { Held, Ledger } from '../state/ledger.ts'
+import type { DebtKind, StateRecord } from '../state/record.ts'
 import { type Slot, Watermark } from '../state/watermark.ts'
-import type { Notable, Translation } from '../translate/translate.ts'
+import type { Translation } from '../translate/translate.ts'
 import { SpooledChanges } from './spooled-changes.ts'
 
 /**
@@ -21,7 +30,17 @@ type Standing =
   /** It is told of no change until a snapshot begins that holds them all. */
   | { readonly type: 'owing'; readonly debt: Debt; slot: Slot | undefined }
   /** It is told of changes again; with the end of this snapshot it knows everything. */
-  | { readonly type: 'repaying'; readonly debt: Debt; slot: Slot | undefined; readonly snapshotId: string }
+  | { readonly type: 'repaying'; readonly debt: Debt | undefined; slot: Slot | undefined; readonly snapshotId: string }
+
+/** How a sink's part of a stream begins. */
+export interface OutputStart {
+  /** Up to here it has settled everything in an earlier life. */
+  readonly watermark: ResourceVersion | undefined
+  /** What it is owed from then: a catch-up that waits for no room. */
+  readonly debt: { readonly kind: DebtKind; readonly cause: DebtCause } | undefined
+  /** Something was settled: there may be something to note. */
+  readonly onSettled?: () => void
+}
 
 /** What one sink sees of one stream, and how far it has it. */
 export class Output {
@@ -31,7 +50,18 @@ export class Output {
   readonly #onSettled: OutputParts['onSettled']
   readonly #onSnapshot: OutputParts['onSnapshot']
   readonly #onRepaid: OutputParts['onRepaid']
+  #ledger: Ledger | undefined
+  #onChange = () => {}
   #standing: Standing = { type: 'even' }
+  /** What a restart would have to make up for: until the end of a full snapshot that began later. */
+  #due: DebtKind | undefined
+  /** As they were last noted. */
+  #noted: { due: DebtKind | undefined; watermark: ResourceVersion | undefined } = {
+    due: undefined,
+    watermark: undefined,
+  }
+  /** What it settled in an earlier life is not told again. */
+  #floor: ResourceVersion | undefined
   /** Since the last full snapshot that this sink has the end of. */
   #deadLettered = 0
   /** What takes further changes in. */
@@ -45,17 +75,22 @@ export class Output {
     this.#onRepaid = onRepaid
   }
 
-  /**
-   * Whether its snapshots are its own, at its pace: they must not fill a queue that holds up nobody, or a disk. Those that
-   * hold up each other share theirs.
-   */
-  get hasOwnSnapshots(): boolean {
-    return this.#worker.whenFull !== 'block'
+  /** Before anything is offered. A second time, it begins anew: what was offered before may still arrive. */
+  start(ledger: Ledger, { watermark, debt, onSettled = () => {} }: OutputStart): void {
+    this.#ledger = ledger
+    this.#onChange = onSettled
+    this.#floor = watermark
+    this.#due = debt?.kind
+    this.#noted = { due: debt?.kind, watermark }
+    this.watermark.restart()
+    if (watermark !== undefined) this.watermark.complete(watermark)
+    this.#standing = { type: 'even' }
+    if (debt) this.#owe(new Debt({ ...debt, from: watermark, isUrgent: true, held: () => this.#held() }))
   }
 
-  /** Whether a part of a snapshot may be offered. */
+  /** Whether a part of a snapshot may be offered. Where every version counts, it takes turns with live changes. */
   get hasRoom(): boolean {
-    return !this.hasOwnSnapshots || this.#worker.hasRoom
+    return this.#worker.whenFull === 'block' || this.#worker.hasRoom
   }
 
   onRoom(listener: () => void): void {
@@ -67,9 +102,39 @@ export class Output {
     return this.#standing.type === 'owing' ? this.#standing.debt : undefined
   }
 
-  /** Whether there is something that the sink was not told, or not yet told again. */
+  /** Whether there is something that the sink missed and was not told again. */
   get isOwed(): boolean {
-    return this.#standing.type !== 'even'
+    return this.#standing.type !== 'even' && this.#due !== 'new'
+  }
+
+  /** The objects of a full snapshot that begins: the sink may be offered all of them. */
+  expectAll(objects: Iterable<KubeObject>): void {
+    for (const { metadata } of objects) {
+      this.#state.expect(heldOf(metadata), this.view.sink)
+    }
+  }
+
+  /** A live change will be offered: from before that on the sink may hold the object. */
+  expect(change: Change): void {
+    if (change.type !== 'Added' && change.type !== 'Updated') return
+    if (this.#standing.type === 'owing' || this.#isSettled(change)) return
+    const { metadata } = change.object
+    this.#state.expect(heldOf(metadata), this.view.sink)
+  }
+
+  /** What the change is to this sink: an object that it was not told of is new to it. Undefined: nothing. */
+  formOf(change: Notable): Notable | undefined {
+    const { sink } = this.view
+    if (change.type === 'Deleted') return this.#state.may(change.identity.uid, sink) ? change : undefined
+    if (change.type !== 'Updated' || change.previous || this.#state.has(change.object.metadata.uid, sink)) return change
+    const { object, resourceVersion, observed, observedAt, collapsed } = change
+    return { type: 'Added', object, resourceVersion, observed, observedAt, collapsed }
+  }
+
+  /** A live change that is nothing to this sink. */
+  skip(change: Notable): void {
+    const slot = this.#slotFor(change)
+    if (slot) this.watermark.settle(slot)
   }
 
   /**
@@ -77,29 +142,24 @@ export class Output {
    * owed a snapshot that will hold it.
    */
   async offer(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
-    if (change.type === 'Gap' && change.cause === 'restored') {
-      this.watermark.restart()
-      this.#spooled = undefined // its slot holds nothing any more
-      if (this.isOwed) this.#repaid()
-    }
+    if (change.type === 'Gap' && change.cause === 'restored') this.#startOver()
+    if (this.#isSettled(change)) return
     if (this.#standing.type !== 'owing') return await this.send(change, translation, signal)
     const slot = this.#slotFor(change)
-    if (!wants(this.view, change)) {
-      if (slot) this.watermark.settle(slot)
-      return
-    }
-    this.#hold(this.#standing, slot)
-    if (change.type === 'Added' || change.type === 'Updated' || change.type === 'Deleted') {
-      this.#standing.debt.miss(change)
-    }
+    if (wants(this.view, change)) this.#hold(this.#standing, slot)
+    else if (slot) this.watermark.settle(slot)
+    if (change.type === 'Deleted') this.#standing.debt.depart(heldOf(change.identity))
+    this.#owed(change)
   }
 
   /** A change that is for this sink whatever it is owed: a part of its snapshot, or what comes before that. */
   async send(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
     if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') this.#repay(change.snapshot)
     const slot = this.#slotFor(change)
+    this.#offered(change)
     if (!wants(this.view, change)) {
       if (slot) this.watermark.settle(slot)
+      this.#settled(change)
       return
     }
     /** What the event says of them; an `end` is asked again when its turn comes. */
@@ -112,6 +172,8 @@ export class Output {
     const settle = (outcome: Outcome) => {
       if (outcome.type === 'overflowed') this.#lose(change, slot)
       else if (slot) this.watermark.settle(slot)
+      if (outcome.type === 'delivered' || outcome.type === 'dead-lettered') this.#settled(change)
+      else this.#unsettled(change)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
       const result = resultOf(change, outcome)
       if (result && 'snapshot' in change) {
@@ -122,6 +184,7 @@ export class Output {
         this.#onSnapshot(change.snapshot, result)
       }
       this.#onSettled(event, outcome, change.observedAt)
+      this.#onChange()
     }
     await this.#worker.enqueue(event, Object.assign(settle, { share: () => this.#share(slot) }), signal)
   }
@@ -133,11 +196,14 @@ export class Output {
         settle: (one) => this.watermark.settle(one),
         onSettled: (event, outcome, offeredAt) => {
           if (outcome.type === 'dead-lettered') this.#deadLettered++
+          this.#settledOnDisk(event, outcome)
           this.#onSettled(event, outcome, offeredAt)
+          this.#onChange()
         },
         onLost: (one) => {
           const resourceVersion = one?.position ?? this.watermark.value
           // items alone, before anything was told: their snapshot has no end, and is sent again
+          this.#state.lost(this.view.sink)
           if (resourceVersion !== undefined) this.#lose({ type: 'Progress', resourceVersion }, one)
         },
       })
@@ -151,16 +217,67 @@ export class Output {
     this.watermark.complete(position)
   }
 
+  /** What is to be persisted since it was last asked for, after the entries of the ledger. */
+  takeNotes(stream: string): readonly StateRecord[] {
+    const { sink } = this.view
+    const { value: watermark } = this.watermark
+    const notes: StateRecord[] = []
+    if (this.#due !== this.#noted.due) notes.push({ type: 'debt', stream, sink, kind: this.#due })
+    if (watermark !== undefined && watermark !== this.#noted.watermark)
+      notes.push({ type: 'watermark', stream, sink, position: watermark })
+    this.#noted = { due: this.#due, watermark }
+    return notes
+  }
+
+  get #state(): Ledger {
+    if (!this.#ledger) throw new Error(`the sink ${this.view.sink} has not been started for its stream`)
+    return this.#ledger
+  }
+
+  #held() {
+    return this.#state.held(this.view.sink)
+  }
+
+  /** Whether it was settled in an earlier life. */
+  #isSettled(change: Change): boolean {
+    if (this.#floor === undefined || !('resourceVersion' in change)) return false
+    if (compareResourceVersions(change.resourceVersion, this.#floor) <= 0) return true
+    this.#floor = undefined // positions do not go back
+    return false
+  }
+
+  /** The server has another history, and its gap goes to everybody. */
+  #startOver(): void {
+    this.watermark.restart()
+    this.#spooled = undefined // its slot holds nothing any more
+    this.#floor = undefined
+    this.#repaid()
+    this.#due = 'restored'
+  }
+
   /** The queue overflowed, or the disk has failed: this is gone with all that waited. */
   #lose(change: Change, slot: Slot | undefined): void {
     const before = this.#standing
     let standing: Standing & { readonly type: 'owing' }
-    if (before.type === 'owing') standing = before
-    else if (before.type === 'repaying') standing = { type: 'owing', debt: before.debt, slot: before.slot }
-    else standing = { type: 'owing', debt: new Debt(this.watermark.value ?? placeOf(change)), slot: undefined }
-    this.#standing = standing
-    standing.debt.lose(change)
+    if (before.type === 'owing') {
+      standing = before
+      standing.debt.reopen()
+    } else {
+      const from = this.watermark.value ?? placeOf(change)
+      const kind = this.#due ?? 'missed'
+      const debt = new Debt({ kind, cause: 'overflow', from, isUrgent: false, held: () => this.#held() })
+      standing = this.#owe(debt)
+      if (before.type === 'repaying') standing.slot = before.slot
+    }
     this.#hold(standing, slot)
+    this.#owed(change)
+  }
+
+  #owe(debt: Debt): Standing & { readonly type: 'owing' } {
+    this.#due = debt.kind
+    const standing = { type: 'owing', debt, slot: undefined } as const
+    this.#standing = standing
+    return standing
   }
 
   /**
@@ -177,18 +294,53 @@ export class Output {
   }
 
   #repay({ id }: Snapshot): void {
-    if (this.#standing.type === 'even') return
-    const { debt, slot } = this.#standing
+    if (this.#standing.type === 'even' && this.#due === undefined) return
+    const { debt, slot } = this.#standing.type === 'even' ? {} : this.#standing
     this.#standing = { type: 'repaying', debt, slot, snapshotId: id }
     if (!this.view.on.has('snapshot')) this.#repaid() // there is nothing else that could be sent
   }
 
   #repaid(): void {
     if (this.#standing.type === 'even') return
-    const { slot } = this.#standing
+    const { debt, slot } = this.#standing
     this.#standing = { type: 'even' }
+    this.#due = undefined
     if (slot) this.watermark.settle(slot)
-    this.#onRepaid()
+    if (debt?.cause === 'overflow') this.#onRepaid()
+  }
+
+  #offered(change: Notable): void {
+    const uid = uidOf(change)
+    if (uid !== undefined) this.#state.offered(uid, this.view.sink)
+  }
+
+  #settled(change: Notable): void {
+    const uid = uidOf(change)
+    if (uid === undefined) return
+    const version = versionOf(change)
+    if (version === undefined) this.#state.ended(uid, this.view.sink)
+    else this.#state.settled(uid, this.view.sink, version)
+  }
+
+  /** The same of an event that was known on disk alone. */
+  #settledOnDisk({ kind, attributes }: OutboundEvent, { type }: Outcome): void {
+    if (kind !== 'change' && kind !== 'item') return
+    const uid = attributes.uid as Uid
+    const { sink } = this.view
+    if (type !== 'delivered' && type !== 'dead-lettered') this.#state.unsettled(uid, sink)
+    else if (attributes.type === eventTypes.deleted) this.#state.ended(uid, sink)
+    else this.#state.settled(uid, sink, attributes.resourceversion as ResourceVersion)
+  }
+
+  #unsettled(change: Notable): void {
+    const uid = uidOf(change)
+    if (uid !== undefined) this.#state.unsettled(uid, this.view.sink)
+  }
+
+  #owed(change: Change): void {
+    const uid = uidOf(change)
+    const version = versionOf(change)
+    if (uid !== undefined && version !== undefined) this.#state.owed(uid, this.view.sink, version)
   }
 
   /** Items and markers hold no watermark: what they say is said again by the next snapshot. */
@@ -207,6 +359,21 @@ export class Output {
 
 function placeOf(change: Change): ResourceVersion {
   return change.type === 'Gap' ? change.to : change.resourceVersion
+}
+
+function heldOf({ uid, namespace, name }: ObjectIdentity): Held {
+  return { uid, key: namespace ? `${namespace}/${name}` : name }
+}
+
+/** Of the object that the change is about. */
+function uidOf(change: Change): Uid | undefined {
+  if (change.type === 'Deleted') return change.identity.uid
+  return 'object' in change ? change.object.metadata.uid : undefined
+}
+
+/** Of the object that is there. */
+function versionOf(change: Change): ResourceVersion | undefined {
+  return change.type !== 'Deleted' && 'object' in change ? change.object.metadata.resourceVersion : undefined
 }
 
 /** How a snapshot ended for one sink. */

@@ -4,14 +4,24 @@
  */
 import type { Informer } from '../informer/informer.ts'
 import { KubeError } from '../kube/errors.ts'
-import { compareResourceVersions, type KubeObject, type Resource, type ResourceVersion } from '../kube/object.ts'
+import {
+  compareResourceVersions,
+  type KubeObject,
+  type ObjectKey,
+  type Resource,
+  type ResourceVersion,
+} from '../kube/object.ts'
 import { sleep } from '../lib/abort.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Change, Snapshot } from '../reconcile/change.ts'
+import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
-import type { Audience, ResyncOptions } from '../reconcile/snapshots.ts'
-import { createTranslator, type Notable, type StreamScope, type Translation } from '../translate/translate.ts'
+import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/snapshots.ts'
+import { Ledger } from '../state/ledger.ts'
+import type { StateRecord } from '../state/record.ts'
+import type { StateStore } from '../state/store.ts'
+import type { StreamState } from '../state/stream-state.ts'
+import { createTranslator, type StreamScope, type Translation } from '../translate/translate.ts'
 import type { Output } from './output.ts'
 
 /** How a stream does, for readiness and logs. */
@@ -34,6 +44,9 @@ export interface BridgeStreamOptions {
   readonly discover: () => Promise<Resource>
   /** Shared with every other stream over the same objects; already started, until the bridge stops. */
   readonly informer: (resource: Resource) => Informer
+  /** Names of the sinks that hold its checkpoint. */
+  readonly required: readonly string[]
+  readonly store: StateStore
   readonly onChange: (change: Change) => void
   /** Something failed that is tried again. */
   readonly onError: (error: unknown) => void
@@ -46,10 +59,18 @@ export interface BridgeStreamOptions {
 const DISCOVERY_BACKOFF = { initialMs: 1_000, maxMs: 5_000 } as const
 const RESTART_BACKOFF = { initialMs: 1_000, maxMs: 30_000 } as const
 
-/** Outputs that share their snapshots. */
+/** Each sink has snapshots of its own, at its own pace. */
 interface OutputAudience extends Audience {
-  readonly outputs: readonly Output[]
+  readonly output: Output
 }
+
+interface Following {
+  readonly ledger: Ledger
+  readonly translate: (change: Notable) => Translation
+}
+
+/** What has changed is persisted so late at most. */
+const NOTED_WITHIN_MS = 1_000
 
 export class BridgeStream {
   readonly #options: BridgeStreamOptions
@@ -57,6 +78,9 @@ export class BridgeStream {
   readonly #audiences: readonly OutputAudience[]
   #reconciler: Reconciler<KubeObject, OutputAudience> | undefined
   #informer: Informer | undefined
+  #state: StreamState | undefined
+  #ledger: Ledger | undefined
+  #noteTimer: Disposable | undefined
   #failure: Error | undefined
   #position: ResourceVersion | undefined
   /** The first list is in, and its snapshot has begun. */
@@ -65,10 +89,14 @@ export class BridgeStream {
   constructor(options: BridgeStreamOptions) {
     this.#options = options
     this.#outputs = options.outputs((sink, snapshot) => {
-      const audience = this.#audiences.find(({ outputs }) => outputs.some(({ view }) => view.sink === sink))
+      const audience = this.#audiences.find(({ output }) => output.view.sink === sink)
       if (audience) this.#reconciler?.repeat(snapshot, audience)
     })
-    this.#audiences = audiencesOf(this.#outputs)
+    this.#audiences = this.#outputs.map((output) => ({
+      output,
+      hasRoom: () => output.hasRoom,
+      debt: () => output.debt,
+    }))
     for (const output of this.#outputs) output.onRoom(() => this.#reconciler?.wake())
   }
 
@@ -135,34 +163,106 @@ export class BridgeStream {
     }
   }
 
+  /** Persists what has changed since the last time. */
+  async note(): Promise<void> {
+    this.#noteTimer?.[Symbol.dispose]()
+    this.#noteTimer = undefined
+    const ledger = this.#ledger
+    // entries first: a watermark stands for what they say
+    if (ledger)
+      await this.#write([...ledger.takeChanged(), ...this.#outputs.flatMap((one) => one.takeNotes(this.name))])
+  }
+
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
-    const { name, cluster, scope, resync, clock, random, snapshotId, onChange } = this.#options
+    const { name, cluster, scope, resync, clock, random, snapshotId } = this.#options
+    const ledger = await this.#begin()
     const informer = this.#options.informer(resource)
     using reader = informer.deltas(stop)
     this.#informer = informer
+    const store: SnapshotStore<KubeObject> = {
+      objects: () => informer.indexer.objects(),
+      get: (key) => informer.indexer.get(key as ObjectKey),
+      scope: scope.labelSelector || scope.fieldSelector ? 'selected' : 'whole',
+    }
     const translate = createTranslator({ cluster, stream: name, resource, scope })
-    const objects = () => informer.indexer.objects()
     const audiences = this.#audiences
-    const reconciler = new Reconciler({ stream: name, reader, objects, audiences, resync, clock, random, snapshotId })
+    const reconciler = new Reconciler({ stream: name, reader, store, audiences, resync, clock, random, snapshotId })
     this.#reconciler = reconciler
-    for await (const { audience, changes } of reconciler.changes(stop)) {
+    for await (const portion of reconciler.changes(stop)) {
       this.#failure = undefined
-      for (const change of changes) {
-        onChange(change)
-        if (change.type === 'Progress') this.#complete(change.resourceVersion)
-        else await this.#offer(change, translate(change), audience, drain)
-      }
+      if (portion.type === 'live') await this.#live(portion.changes, { ledger, translate }, drain)
+      else await this.#own(portion.audience.output, portion.changes, { ledger, translate, store }, drain)
     }
   }
 
-  async #offer(
-    change: Notable,
-    translation: Translation,
-    audience: OutputAudience | undefined,
+  async #live(changes: readonly Change[], { ledger, translate }: Following, drain: AbortSignal): Promise<void> {
+    for (const change of changes) for (const output of this.#outputs) output.expect(change)
+    await this.#write(ledger.takeExpected())
+    for (const change of changes) {
+      this.#options.onChange(change)
+      if (change.type === 'Gap' && change.cause === 'restored') await this.#startOver(ledger)
+      if (change.type === 'Progress') this.#complete(change.resourceVersion)
+      else await this.#offer(change, translate, drain)
+    }
+    this.#noteSoon()
+  }
+
+  /** A part of a sink's snapshot, or of what it is owed. */
+  async #own(
+    output: Output,
+    changes: Iterable<Notable>,
+    { ledger, translate, store }: Following & { readonly store: SnapshotStore<KubeObject> },
     drain: AbortSignal,
   ): Promise<void> {
-    if (audience) for (const output of audience.outputs) await output.send(change, translation, drain)
-    else for (const output of this.#outputs) await output.offer(change, translation, drain)
+    for (const change of changes) {
+      this.#options.onChange(change)
+      if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') {
+        output.expectAll(store.objects())
+        await this.#write(ledger.takeExpected())
+      }
+      await output.send(change, translate(change), drain)
+      this.#moveTo(change)
+    }
+  }
+
+  /** What is remembered of the stream, and how each of its sinks begins. */
+  async #begin(): Promise<Ledger> {
+    const { name, store, required } = this.#options
+    this.#state ??= await store.stateOf(name)
+    const state = this.#state
+    const sinks = this.#outputs.map(({ view }) => ({ name: view.sink, view: '' }))
+    const defined: StateRecord = { type: 'stream', stream: name, definition: '', sinks }
+    state.apply(defined)
+    const ledger = new Ledger(state, { required, keeps: store.keeps })
+    this.#ledger = ledger
+    for (const output of this.#outputs) {
+      const onSettled = () => this.#noteSoon()
+      output.start(ledger, { watermark: undefined, debt: { kind: 'new', cause: 'restart' }, onSettled })
+    }
+    return ledger
+  }
+
+  /** The server has another history. That is noted before anybody is told: a crash must not make one forget it. */
+  async #startOver(ledger: Ledger): Promise<void> {
+    const { name } = this.#options
+    ledger.restored()
+    const owed = this.#outputs.map(
+      ({ view }): StateRecord => ({ type: 'debt', stream: name, sink: view.sink, kind: 'restored' }),
+    )
+    await this.#write([{ type: 'restored', stream: name }, ...owed])
+  }
+
+  async #offer(change: Notable, translate: Following['translate'], drain: AbortSignal): Promise<void> {
+    const translation = translate(change)
+    for (const output of this.#outputs) {
+      const form = output.formOf(change)
+      if (!form) output.skip(change)
+      else await output.offer(form, form === change ? translation : translate(form), drain)
+    }
+    this.#moveTo(change)
+  }
+
+  #moveTo(change: Notable): void {
     this.#synced = true
     const position = change.type === 'Gap' ? change.to : change.resourceVersion
     const restored = change.type === 'Gap' && change.cause === 'restored'
@@ -173,17 +273,18 @@ export class BridgeStream {
     for (const output of this.#outputs) output.complete(position)
     this.#position = position
   }
-}
 
-/** Sinks that wait for each other anyway share their snapshots. */
-function audiencesOf(outputs: readonly Output[]): readonly OutputAudience[] {
-  const blocking = outputs.filter(({ hasOwnSnapshots }) => !hasOwnSnapshots)
-  const alone = outputs.filter(({ hasOwnSnapshots }) => hasOwnSnapshots)
-  const own = alone.map((output) => ({
-    outputs: [output],
-    hasRoom: () => output.hasRoom,
-    debt: () => output.debt,
-  }))
-  if (blocking.length === 0) return own
-  return [{ outputs: blocking, hasRoom: () => true, debt: () => undefined }, ...own]
+  async #write(records: readonly StateRecord[]): Promise<void> {
+    if (records.length > 0) await this.#options.store.write(records)
+  }
+
+  /** Within a second, if there is somebody who remembers it. */
+  #noteSoon(): void {
+    const { store, clock, onError } = this.#options
+    if (store.keeps === 'nothing') return
+    this.#noteTimer ??= clock.after(NOTED_WITHIN_MS, () => {
+      this.#noteTimer = undefined
+      void this.note().catch(onError)
+    })
+  }
 }

@@ -37,20 +37,27 @@ interface Placed {
   readonly observedAt: Timestamp
 }
 
-/** Versions after `from`, up to `to`, were dropped because the queue of a sink was full; told to that sink alone. */
-export interface Overflow {
+/** Versions after `from`, up to `to`, are told to one sink in no other way than by the snapshot that follows. */
+export interface Overdue {
   readonly type: 'Gap'
   readonly from: ResourceVersion
   readonly to: ResourceVersion
-  readonly cause: 'overflow'
+  /**
+   * `overflow`: its queue was full. `restart`: what it had before the start is not known, or too long ago. `redefined`:
+   * it sees something else of the stream now. `restored`: the server has another history.
+   */
+  readonly cause: 'overflow' | 'restart' | 'redefined' | 'restored'
   readonly observedAt: Timestamp
 }
 
 /** A delta, or a part of a snapshot: what reconciliation yields, in the order in which it is offered to sinks. */
 export type Change<T extends KubeObject = KubeObject> =
   | Delta<T>
-  | Overflow
+  | Overdue
   | ({ readonly type: 'SnapshotBegin' } & Placed)
   | ({ readonly type: 'SnapshotItem'; readonly object: T } & Placed)
   | ({ readonly type: 'SnapshotEnd'; readonly result: SnapshotResult } & Placed)
   | ({ readonly type: 'SnapshotAborted'; readonly cause: string } & Placed)
+
+/** A change that events are made of. `Progress` is none. */
+export type Notable<T extends KubeObject = KubeObject> = Exclude<Change<T>, { readonly type: 'Progress' }>

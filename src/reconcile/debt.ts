@@ -1,74 +1,86 @@
-import type { Delta } from '../informer/delta.ts'
-import type { ObjectIdentity, ResourceVersion, Uid } from '../kube/object.ts'
-import type { Change } from './change.ts'
+import type { ResourceVersion, Uid } from '../kube/object.ts'
+import type { Held } from '../state/ledger.ts'
+import type { DebtKind } from '../state/record.ts'
+import type { Overdue } from './change.ts'
 
-/** An object that is gone, or left the stream's selectors. */
-export interface Departure {
-  readonly identity: ObjectIdentity
-  readonly gone: boolean
+/** What the gap says that comes before a catch-up. */
+export type DebtCause = Overdue['cause']
+
+export interface DebtParts {
+  readonly kind: DebtKind
+  readonly cause: DebtCause
+  /** Up to here the sink was told everything; undefined: that is not known. */
+  readonly from: ResourceVersion | undefined
+  /** It is made up for at once, room or not. */
+  readonly isUrgent: boolean
+  /** What the sink may hold. Iterated while that changes. */
+  readonly held: () => Iterator<Held>
 }
 
 /**
- * What a sink was not told of a stream. It is made up for by a gap, the deletes that were missed, and a full snapshot.
+ * What a sink was not told of a stream. It is made up for by a gap, deletes of what it may hold and should not any more,
+ * and a full snapshot.
  *
  * Guarantee: after these a sink knows of the end of every object that it may have been told of, and of everything that
- * is there. Memory grows with the number of objects at the most, not with the time that passes.
+ * is there. What it may hold is not kept here.
  */
 export class Debt {
-  /** Up to here it was told everything. */
-  readonly from: ResourceVersion
-  readonly #departures = new Map<Uid, Departure>()
-  /** Objects that came since, and that it was not told of: neither is it of their end. */
-  readonly #unknown = new Set<Uid>()
-  #announced = false
+  readonly #parts: DebtParts
+  #left: Iterator<Held> | undefined
+  /** What went while the sink was told of what had gone before. */
+  readonly #departed = new Map<Uid, Held>()
 
-  constructor(from: ResourceVersion) {
-    this.from = from
+  constructor(parts: DebtParts) {
+    this.#parts = parts
   }
 
-  /** Whether the gap was told, and not lost again. */
+  get kind(): DebtKind {
+    return this.#parts.kind
+  }
+
+  get cause(): DebtCause {
+    return this.#parts.cause
+  }
+
+  get from(): ResourceVersion | undefined {
+    return this.#parts.from
+  }
+
+  get isUrgent(): boolean {
+    return this.#parts.isUrgent
+  }
+
+  /** Whether the gap was told, if there is to be one, and not lost again. */
   get announced(): boolean {
-    return this.#announced
+    return this.#left !== undefined
   }
 
   announce(): void {
-    this.#announced = true
+    this.#left = this.#parts.held()
   }
 
-  /** The sink is not told of this change. */
-  miss(delta: Exclude<Delta, { readonly type: 'Progress' | 'Gap' }>): void {
-    if (delta.type === 'Deleted') {
-      if (!this.#unknown.delete(delta.identity.uid)) this.#depart(delta)
-    } else if (delta.type === 'Added') {
-      const { uid } = delta.object.metadata
-      // one that is back is in the snapshot
-      if (!this.#departures.delete(uid)) this.#unknown.add(uid)
+  /** Something that was told since was lost: it is all to be told again. */
+  reopen(): void {
+    this.#left = undefined
+    this.#departed.clear()
+  }
+
+  /** An object that the sink may hold is gone, or left. */
+  depart(held: Held): void {
+    if (this.announced) this.#departed.set(held.uid, held)
+  }
+
+  /** The next object that the sink may hold, of all since `announce`. */
+  next(): Held | undefined {
+    const next = this.#left?.next()
+    if (next?.done === false) {
+      this.#departed.delete(next.value.uid) // it is being told of now
+      return next.value
     }
-  }
-
-  /** This was offered to the sink, and dropped again with all that waited; anything before it may have arrived. */
-  lose(change: Change): void {
-    this.#announced = false
-    this.#unknown.clear()
-    if (change.type === 'Deleted') this.#depart(change)
-    else if (change.type === 'Added') this.#departures.delete(change.object.metadata.uid)
-  }
-
-  /** The next departure to tell of; it is told, unless it is lost again. */
-  takeDeparture(): Departure | undefined {
-    for (const [uid, departure] of this.#departures) {
-      this.#departures.delete(uid)
-      return departure
+    for (const [uid, held] of this.#departed) {
+      this.#departed.delete(uid)
+      return held
     }
     return undefined
-  }
-
-  /** Departures to tell of. */
-  get departures(): number {
-    return this.#departures.size
-  }
-
-  #depart({ identity, gone }: Departure): void {
-    this.#departures.set(identity.uid, { identity, gone })
   }
 }

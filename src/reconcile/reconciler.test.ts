@@ -3,31 +3,52 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Act, added, bookmark, deleted, list, modified, pod, Rig, watch } from '../informer/test-kit.ts'
 import { KubeError } from '../kube/errors.ts'
-import type { KubeObject } from '../kube/object.ts'
+import type { KubeObject, ObjectKey } from '../kube/object.ts'
 import { SetDigest } from '../lib/set-digest.ts'
 import type { Change } from './change.ts'
+import { Debt } from './debt.ts'
 import { Reconciler } from './reconciler.ts'
 import type { Audience, ResyncOptions } from './snapshots.ts'
 
 const never: ResyncOptions = { everyMs: 0, snapshot: 'off' }
-/** It always has room. */
-const patient: Audience = { hasRoom: () => true, debt: () => undefined }
+/** It always has room, and knows nothing at first. */
+class Patient implements Audience {
+  #debt: Debt | undefined = newcomer()
+  readonly hasRoom = () => true
+  readonly debt = () => this.#debt
+
+  begun(): void {
+    this.#debt = undefined
+  }
+}
+
+function newcomer(): Debt {
+  return new Debt({ kind: 'new', cause: 'restart', from: undefined, isUrgent: true, held: () => [].values() })
+}
+
+const storeOf = ({ informer }: Rig) => ({
+  objects: () => informer.indexer.objects(),
+  get: (key: string) => informer.indexer.get(key as ObjectKey),
+  scope: 'whole' as const,
+})
 
 /** A reconciler on a real informer on a scripted server. */
 class Stand implements AsyncDisposable {
   readonly rig: Rig
   readonly stop = new AbortController()
-  readonly reconciler: Reconciler
+  readonly reconciler: Reconciler<KubeObject, Patient>
+  readonly audiences: readonly Patient[]
   readonly taken: Change[] = []
   readonly reading: Promise<void>
 
-  constructor(script: ConstructorParameters<typeof Rig>[0], resync = never, audiences = [patient]) {
+  constructor(script: ConstructorParameters<typeof Rig>[0], resync = never, audiences = [new Patient()]) {
     this.rig = new Rig(script)
+    this.audiences = audiences
     let snapshots = 0
     this.reconciler = new Reconciler({
       stream: 'pods/pods',
       reader: this.rig.reader,
-      objects: () => this.rig.informer.indexer.objects(),
+      store: storeOf(this.rig),
       audiences,
       resync,
       snapshotId: () => `r${++snapshots}`,
@@ -38,8 +59,11 @@ class Stand implements AsyncDisposable {
   }
 
   async #read(): Promise<void> {
-    for await (const { changes } of this.reconciler.changes(this.stop.signal)) {
-      for (const change of changes) this.taken.push(change)
+    for await (const portion of this.reconciler.changes(this.stop.signal)) {
+      for (const change of portion.changes) {
+        if (portion.type === 'own' && change.type === 'SnapshotBegin') portion.audience.begun()
+        this.taken.push(change)
+      }
     }
   }
 
@@ -187,10 +211,11 @@ test('I6 a snapshot that is running at the end is aborted', async () => {
   const many = Array.from({ length: 150 }, (_, index) => pod(`shop/p${index}`, index + 1))
   const rig = new Rig([list(200, many), watch()])
   const stop = new AbortController()
+  const patient = new Patient()
   const reconciler = new Reconciler({
     stream: 'pods/pods',
     reader: rig.reader,
-    objects: () => rig.informer.indexer.objects(),
+    store: storeOf(rig),
     audiences: [patient],
     resync: never,
     snapshotId: () => 'r1',
@@ -200,6 +225,7 @@ test('I6 a snapshot that is running at the end is aborted', async () => {
   const taken: string[] = []
   for await (const portion of reconciler.changes(stop.signal)) {
     const changes = [...portion.changes]
+    if (portion.type === 'own') patient.begun()
     taken.push(...changes.map(short))
     if (changes.some((change) => change.type === 'SnapshotItem')) stop.abort()
   }
@@ -215,10 +241,10 @@ test('a snapshot that a sink was not told of is sent again, later and later', as
     `begin pods/pods:r${count} startup full cold at 9`,
     'end at 9: 0 items +0 ~0 -0 =0',
   ]
-  stand.reconciler.repeat(again, patient)
+  for (const audience of stand.audiences) stand.reconciler.repeat(again, audience)
   assert.deepEqual(await stand.changes(89_999), [])
   assert.deepEqual(await stand.changes(1), snapshot(2))
-  stand.reconciler.repeat(again, patient)
+  for (const audience of stand.audiences) stand.reconciler.repeat(again, audience)
   assert.deepEqual(await stand.changes(179_999), [])
   assert.deepEqual(await stand.changes(1), snapshot(3))
 })
@@ -228,7 +254,9 @@ test('a stream that has ended repeats no snapshot: nothing is left waiting', asy
   await stand.changes()
   await stand[Symbol.asyncDispose]()
   const waiting = stand.rig.clock.pending
-  stand.reconciler.repeat({ id: 'pods/pods:r1', reason: 'startup', mode: 'full', ledger: 'cold' }, patient)
+  for (const audience of stand.audiences) {
+    stand.reconciler.repeat({ id: 'pods/pods:r1', reason: 'startup', mode: 'full', ledger: 'cold' }, audience)
+  }
   assert.equal(stand.rig.clock.pending, waiting)
 })
 

@@ -1,7 +1,8 @@
 /**
- * How a stream becomes changes: its deltas as they come, and snapshots of it at the start, on schedule and on request.
+ * How a stream becomes changes: its deltas as they come, and snapshots of it when one is owed, on schedule and on request.
  *
- * Guarantees: changes are in the order of the stream's positions. The first list is a snapshot, never `Added`.
+ * Guarantees: changes are in the order of the stream's positions. The first list is no change, `Added` least of all: who
+ * does not know it is owed a snapshot.
  * A snapshot is `SnapshotBegin`, an item for every object that no live change stood for meanwhile, and `SnapshotEnd`
  * with what is true at exactly its position; live changes go on in between. One that cannot end is `SnapshotAborted`.
  * Deltas are for everybody; snapshots are for one audience each, at its pace (snapshots.ts).
@@ -13,16 +14,15 @@ import { compareResourceVersions, type KubeObject, type ResourceVersion } from '
 import { assertNever } from '../lib/assert-never.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Change, Snapshot, SnapshotMode, SnapshotReason } from './change.ts'
+import type { Change, Notable, Snapshot, SnapshotMode, SnapshotReason } from './change.ts'
 import { Members } from './members.ts'
-import { type Audience, type ResyncOptions, Snapshots } from './snapshots.ts'
+import { type Audience, type ResyncOptions, type SnapshotStore, Snapshots } from './snapshots.ts'
 
 export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
   /** Name of the stream: `<source>/<resource>[/<namespace>]`. */
   readonly stream: string
   readonly reader: DeltaReader<T>
-  /** The informer's store. The iterator may be held while the store changes, as that of a Map. */
-  readonly objects: () => IterableIterator<T>
+  readonly store: SnapshotStore<T>
   readonly audiences: readonly A[]
   readonly resync: ResyncOptions
   /** The random part of a snapshot's id: unique among all snapshots of the stream, also after a restart. */
@@ -32,12 +32,11 @@ export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
 }
 
 /** Changes in their order. */
-export interface Portion<T extends KubeObject, A extends Audience> {
-  /** For it alone: a part of its snapshot, or of what it is owed. Undefined: live changes, for all. */
-  readonly audience: A | undefined
-  /** Made while it is iterated, once. */
-  readonly changes: Iterable<Change<T>>
-}
+export type Portion<T extends KubeObject, A extends Audience> =
+  /** For all. The gap of a restored server stands alone. */
+  | { readonly type: 'live'; readonly changes: readonly Change<T>[] }
+  /** For it alone: a part of its snapshot, or of what it is owed. The changes are made while they are iterated, once. */
+  | { readonly type: 'own'; readonly audience: A; readonly changes: Iterable<Notable<T>> }
 
 /** Made once: a reason of its own, with its stack, for each batch was 1 % of all CPU time. */
 const noLongerAwaited = new DOMException('it is no longer awaited', 'AbortError')
@@ -93,7 +92,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
           const changes = this.#position && snapshots.next(this.#position)
           if (!changes) continue
           isIdle = false
-          yield { audience, changes }
+          yield { type: 'own', audience, changes }
         }
         if (isIdle) await this.#idle(signal)
       }
@@ -124,23 +123,23 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     let changes: Change<T>[] = []
     for (const delta of deltas) {
       if (delta.type === 'Gap' && delta.cause === 'restored') {
-        if (changes.length > 0) portions.push({ audience: undefined, changes })
+        if (changes.length > 0) portions.push({ type: 'live', changes })
         changes = []
         for (const portion of this.#startOver(delta.to)) portions.push(portion)
       }
       this.#follow(delta)
-      // before its first Progress a stream has no position: what comes until then is what the first snapshot is about
+      // before its first Progress a stream has no position: what comes until then is what each audience knows already,
+      // or is owed
       if (this.#position === undefined && delta.type !== 'Progress') continue
-      if (this.#position === undefined) this.#require('startup')
       this.#moveTo(delta)
       changes.push(delta)
+      if (delta.type === 'Gap' && delta.cause === 'restored') {
+        portions.push({ type: 'live', changes })
+        changes = []
+      }
     }
-    if (changes.length > 0) portions.push({ audience: undefined, changes })
+    if (changes.length > 0) portions.push({ type: 'live', changes })
     return portions
-  }
-
-  #require(reason: SnapshotReason): void {
-    for (const snapshots of this.#snapshots.values()) snapshots.require(reason)
   }
 
   /** Never back, but to a restored history: a delete that the server repeats comes at its old version. */
@@ -152,14 +151,14 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
 
   /** The server has another history now: no snapshot of the old one can end, and a full one of the new is owed. */
   #startOver(position: ResourceVersion): Iterable<Portion<T, A>> {
-    this.#require('gap')
+    for (const snapshots of this.#snapshots.values()) snapshots.require('gap')
     return this.#abort(position, 'the server was restored')
   }
 
   *#abort(position: ResourceVersion, cause: string): Generator<Portion<T, A>> {
     for (const [audience, snapshots] of this.#snapshots) {
       const aborted = snapshots.abort(position, cause)
-      if (aborted) yield { audience, changes: [aborted] }
+      if (aborted) yield { type: 'own', audience, changes: [aborted] }
     }
   }
 

@@ -2,16 +2,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Act, added, deleted, inShort, list, modified, pod, Rig, rv, watch } from '../informer/test-kit.ts'
-import type { Timestamp } from '../kube/object.ts'
+import type { ObjectKey } from '../kube/object.ts'
 import type { Change } from './change.ts'
-import { Debt } from './debt.ts'
+import { Debt, type DebtParts } from './debt.ts'
 import { Reconciler } from './reconciler.ts'
 import type { Audience } from './snapshots.ts'
+
+function owing(parts: Partial<DebtParts> = {}): Debt {
+  return new Debt({
+    kind: 'missed',
+    cause: 'overflow',
+    from: rv(9),
+    isUrgent: false,
+    held: () => [].values(),
+    ...parts,
+  })
+}
 
 class Listener implements Audience {
   readonly taken: string[] = []
   room = 0
-  owed: Debt | undefined
+  owed: Debt | undefined = owing({ kind: 'new', isUrgent: true })
   readonly hasRoom = () => this.room > 0
   readonly debt = () => this.owed
 
@@ -49,7 +60,11 @@ async function listen(count: number, ...acts: readonly Act[]) {
   const reconciler = new Reconciler({
     stream: 'pods',
     reader: rig.reader,
-    objects: () => rig.informer.indexer.objects(),
+    store: {
+      objects: () => rig.informer.indexer.objects(),
+      get: (key) => rig.informer.indexer.get(key as ObjectKey),
+      scope: 'whole',
+    },
     audiences: listeners,
     resync: { everyMs: 1_000_000, snapshot: 'full' },
     snapshotId: () => `r${++snapshots}`,
@@ -58,9 +73,9 @@ async function listen(count: number, ...acts: readonly Act[]) {
   })
   const stop = new AbortController()
   const read = async () => {
-    for await (const { audience, changes } of reconciler.changes(stop.signal)) {
-      for (const change of changes) {
-        if (audience) audience.take(change)
+    for await (const portion of reconciler.changes(stop.signal)) {
+      for (const change of portion.changes) {
+        if (portion.type === 'own') portion.audience.take(change)
         else live.push(short(change))
       }
     }
@@ -119,19 +134,8 @@ test('a scheduled snapshot begins only when there is room', async () => {
 test('P5 P3 what is owed: a gap, the deletes that were missed, and a full snapshot, as there is room', async () => {
   await using stand = await listen(1, { afterMs: 10 }, [added(pod('shop/d', 20))])
   await stand.grant(stand.first, 2) // in the middle of the first one
-  const debt = new Debt(rv(9))
-  debt.miss({
-    type: 'Deleted',
-    identity: { namespace: 'shop', name: 'x', uid: pod('shop/x', 1).metadata.uid },
-    object: undefined,
-    finalStateKnown: true,
-    gone: true,
-    resourceVersion: rv(10),
-    observed: 'watch',
-    observedAt: stand.rig.clock.now().toISOString() as Timestamp,
-    collapsed: false,
-  })
-  stand.first.owed = debt
+  const held = ['shop/x', 'shop/a', 'shop/b'].map((key) => ({ key, uid: pod(key, 1).metadata.uid }))
+  stand.first.owed = owing({ held: () => held.values() })
   assert.deepEqual(await stand.grant(stand.first, 0, 10), [])
   assert.deepEqual(await stand.grant(stand.first, 1), ['gap 9-20 overflow'])
   assert.deepEqual(await stand.grant(stand.first, 1), ['deleted x collapsed'])
@@ -143,10 +147,10 @@ test('P5 P3 what is owed: a gap, the deletes that were missed, and a full snapsh
 test('what is owed again before it was told begins anew', async () => {
   await using stand = await listen(1)
   await stand.grant(stand.first, 99)
-  const debt = new Debt(rv(9))
+  const debt = owing()
   stand.first.owed = debt
   assert.deepEqual(await stand.grant(stand.first, 2), ['gap 9-9 overflow', 'begin pods:r2 gap at 9'])
-  debt.lose({ type: 'Progress', resourceVersion: rv(9) })
+  debt.reopen()
   stand.first.owed = debt
   assert.deepEqual(await stand.grant(stand.first, 99), [
     'gap 9-9 overflow',

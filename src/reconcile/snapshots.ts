@@ -10,13 +10,15 @@
 import {
   compareResourceVersions,
   type KubeObject,
+  type ObjectIdentity,
   type ResourceVersion,
   type Timestamp,
   type Uid,
 } from '../kube/object.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Change, Snapshot, SnapshotMode, SnapshotReason, SnapshotResult } from './change.ts'
+import type { Held } from '../state/ledger.ts'
+import type { Notable, Snapshot, SnapshotMode, SnapshotReason, SnapshotResult } from './change.ts'
 import type { Debt } from './debt.ts'
 import type { Members } from './members.ts'
 
@@ -26,6 +28,15 @@ export interface Audience {
   readonly hasRoom: () => boolean
   /** What it was not told. From when the next snapshot begins for it this is undefined. */
   readonly debt: () => Debt | undefined
+}
+
+/** The informer's store, as far as snapshots read it. */
+export interface SnapshotStore<T extends KubeObject> {
+  /** The iterator may be held while the store changes, as that of a Map. */
+  objects(): IterableIterator<T>
+  get(key: string): T | undefined
+  /** `whole`: what is not there does not exist. `selected`: it may only have left the selectors. */
+  readonly scope: 'whole' | 'selected'
 }
 
 /** Scheduled reconciliation of a stream. */
@@ -40,8 +51,7 @@ export interface SnapshotsOptions<T extends KubeObject> {
   readonly stream: string
   readonly audience: Audience
   readonly members: Members
-  /** The informer's store. The iterator may be held while the store changes, as that of a Map. */
-  readonly objects: () => IterableIterator<T>
+  readonly store: SnapshotStore<T>
   /** Whether the store stands at the stream's position. */
   readonly inStep: () => boolean
   readonly resync: ResyncOptions
@@ -55,6 +65,9 @@ export interface SnapshotsOptions<T extends KubeObject> {
 
 /** Items or deletes per portion: few enough that live changes never wait long behind them. */
 const AT_ONCE = 100
+
+/** Objects that are looked at for that in one go. */
+const LOOKS_AT_ONCE = 10_000
 
 const REPEAT = { initialMs: 60_000, maxMs: 3_600_000 } as const
 
@@ -127,12 +140,12 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   }
 
   /** What to offer next, made while it is iterated; undefined if there is nothing to do, or no room. */
-  next(position: ResourceVersion): Iterable<Change<T>> | undefined {
+  next(position: ResourceVersion): Iterable<Notable<T>> | undefined {
     const { audience, inStep } = this.#options
     const debt = audience.debt()
     if (debt) {
       this.#running = undefined // it was dropped, in part or whole
-      return audience.hasRoom() ? this.#makeUp(position, debt) : undefined
+      return debt.isUrgent || audience.hasRoom() ? this.#makeUp(position, debt) : undefined
     }
     if (this.#running) return inStep() && audience.hasRoom() ? this.#advance(position, this.#running) : undefined
     if (this.#due && (isUrgent(this.#due) || audience.hasRoom())) return [this.#begin(position, this.#due)]
@@ -140,7 +153,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   }
 
   /** The end of a snapshot that cannot be completed, if one is running. */
-  abort(resourceVersion: ResourceVersion, cause: string): Change<T> | undefined {
+  abort(resourceVersion: ResourceVersion, cause: string): Notable<T> | undefined {
     const running = this.#running
     this.#running = undefined
     if (!running) return undefined
@@ -154,33 +167,36 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     this.#repeatTimer?.[Symbol.dispose]()
   }
 
-  *#makeUp(resourceVersion: ResourceVersion, debt: Debt): Generator<Change<T>> {
-    const { hasRoom } = this.#options.audience
+  *#makeUp(resourceVersion: ResourceVersion, debt: Debt): Generator<Notable<T>> {
+    const { audience, store } = this.#options
     const observedAt = this.#observedAt()
     if (!debt.announced) {
       debt.announce()
-      // a position may be lower than what was told: a delete that the server repeats
-      const isOlder = compareResourceVersions(debt.from, resourceVersion) > 0
-      const from = isOlder ? resourceVersion : debt.from
-      yield { type: 'Gap', from, to: resourceVersion, cause: 'overflow', observedAt }
+      if (debt.kind !== 'new') yield gapOf(debt, resourceVersion, observedAt)
     }
-    const seen = { resourceVersion, observed: 'watch', observedAt, collapsed: true } as const
-    for (let left = AT_ONCE; left > 0; left--) {
-      if (!hasRoom() || !debt.announced) return
-      const departure = debt.takeDeparture()
-      if (!departure) {
-        yield this.#begin(resourceVersion, { reason: 'gap', mode: 'full' })
+    const seen = { resourceVersion, observed: 'relist', observedAt, collapsed: true } as const
+    for (let deletes = 0, looks = 0; deletes < AT_ONCE && looks < LOOKS_AT_ONCE; looks++) {
+      if (!debt.announced || !(debt.isUrgent || audience.hasRoom())) return
+      const held = debt.next()
+      if (!held) {
+        yield this.#begin(resourceVersion, { reason: debt.kind === 'new' ? 'startup' : 'gap', mode: 'full' })
         return
       }
-      yield { type: 'Deleted', ...departure, object: undefined, finalStateKnown: false, ...seen }
+      const here = store.get(held.key)
+      if (here?.metadata.uid === held.uid) continue
+      deletes++
+      // a name that is taken again proves that its former uid is gone
+      const gone = here !== undefined || store.scope === 'whole'
+      const identity = identityOf(held)
+      yield { type: 'Deleted', identity, gone, object: undefined, finalStateKnown: false, ...seen }
     }
   }
 
-  #begin(resourceVersion: ResourceVersion, { reason, mode }: Due): Change<T> {
-    const { stream, snapshotId, objects } = this.#options
+  #begin(resourceVersion: ResourceVersion, { reason, mode }: Due): Notable<T> {
+    const { stream, snapshotId, store } = this.#options
     const cold = reason === 'startup' || reason === 'gap'
     const snapshot: Snapshot = { id: `${stream}:${snapshotId()}`, reason, mode, ledger: cold ? 'cold' : 'warm' }
-    const left = mode === 'full' ? objects() : [].values()
+    const left = mode === 'full' ? store.objects() : [].values()
     this.#due = undefined
     this.#timer?.[Symbol.dispose]()
     if (mode === 'full') this.#repeatTimer?.[Symbol.dispose]()
@@ -190,7 +206,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   }
 
   /** The next items, and after the last the end. */
-  *#advance(resourceVersion: ResourceVersion, running: Running<T>): Generator<Change<T>> {
+  *#advance(resourceVersion: ResourceVersion, running: Running<T>): Generator<Notable<T>> {
     const { audience, inStep } = this.#options
     const { snapshot, left, touched } = running
     const observedAt = this.#observedAt()
@@ -209,7 +225,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     }
   }
 
-  #end(resourceVersion: ResourceVersion, { snapshot, touched, added, updated, deleted }: Running<T>): Change<T> {
+  #end(resourceVersion: ResourceVersion, { snapshot, touched, added, updated, deleted }: Running<T>): Notable<T> {
     const { members } = this.#options
     const items = members.size
     const counts = { items, added, updated, deleted, unchanged: items - touched.size }
@@ -230,6 +246,17 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   #observedAt(): Timestamp {
     return this.#options.clock.now().toISOString() as Timestamp
   }
+}
+
+/** A position may be lower than what was told: a delete that the server repeats, or a server that was restored. */
+function gapOf({ from, cause }: Debt, to: ResourceVersion, observedAt: Timestamp): Notable & { type: 'Gap' } {
+  const isKnown = from !== undefined && (cause === 'restored' || compareResourceVersions(from, to) <= 0)
+  return { type: 'Gap', from: isKnown ? from : to, to, cause, observedAt }
+}
+
+function identityOf({ uid, key }: Held): ObjectIdentity {
+  const slash = key.indexOf('/')
+  return slash < 0 ? { name: key, uid } : { namespace: key.slice(0, slash), name: key.slice(slash + 1), uid }
 }
 
 /** Without it an audience cannot make sense of what follows: its begin waits for no room, its items do. */

@@ -53,8 +53,8 @@ export type StateRecord =
       readonly position: ResourceVersion
     }
   | { readonly type: 'debt'; readonly stream: string; readonly sink: string; readonly kind: DebtKind | undefined }
-  /** Entries, watermarks and debts from before are void. */
-  | { readonly type: 'cleared'; readonly stream: string }
+  /** The server began another history: positions and versions from before mean nothing. What sinks may hold, they may. */
+  | { readonly type: 'restored'; readonly stream: string }
 
 /** As JSON: an array with a letter for the type, without names, because there are hundreds of thousands of them. */
 type Encoded =
@@ -63,7 +63,7 @@ type Encoded =
   | readonly ['g', string, string]
   | readonly ['w', string, string, string]
   | readonly ['d', string, string, DebtKind | null]
-  | readonly ['c', string]
+  | readonly ['r', string]
 
 export function encodeRecords(records: readonly StateRecord[]): Uint8Array {
   return Buffer.from(JSON.stringify(records.map(encode)))
@@ -87,8 +87,8 @@ function encode(record: StateRecord): Encoded {
       return ['w', record.stream, record.sink, record.position]
     case 'debt':
       return ['d', record.stream, record.sink, record.kind ?? null]
-    case 'cleared':
-      return ['c', record.stream]
+    case 'restored':
+      return ['r', record.stream]
   }
 }
 
@@ -116,8 +116,8 @@ function decode(encoded: Encoded): StateRecord {
       return { type: 'watermark', stream: encoded[1], sink: encoded[2], position: encoded[3] as ResourceVersion }
     case 'd':
       return { type: 'debt', stream: encoded[1], sink: encoded[2], kind: encoded[3] ?? undefined }
-    case 'c':
-      return { type: 'cleared', stream: encoded[1] }
+    case 'r':
+      return { type: 'restored', stream: encoded[1] }
     default:
       throw new Error(`an unknown record: ${JSON.stringify(encoded).slice(0, 40)}`)
   }

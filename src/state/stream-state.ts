@@ -40,10 +40,9 @@ export class StreamState {
         if (record.kind) this.debts.set(record.sink, record.kind)
         else this.debts.delete(record.sink)
         return
-      case 'cleared':
-        this.entries.clear()
+      case 'restored':
+        for (const entry of this.entries.values()) entry.told = undefined
         this.watermarks.clear()
-        this.debts.clear()
     }
   }
 

@@ -10,10 +10,10 @@ import {
   type Timestamp,
   type Uid,
 } from '../kube/object.ts'
-import type { Snapshot } from '../reconcile/change.ts'
+import type { Notable, Snapshot } from '../reconcile/change.ts'
 import { createRedaction } from '../redact/redact.ts'
 import { allOn, type Payload, type View, wholeObject } from '../route/view.ts'
-import { createTranslator, type Notable } from './translate.ts'
+import { createTranslator } from './translate.ts'
 
 const deployments: Resource = {
   group: 'apps',

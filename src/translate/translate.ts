@@ -14,8 +14,8 @@ import {
   streamKey,
 } from '../events/index.ts'
 import type { OutboundEvent } from '../events/outbound.ts'
-import { type KubeObject, type Resource, resourceName } from '../kube/object.ts'
-import type { Change } from '../reconcile/change.ts'
+import { type Resource, resourceName } from '../kube/object.ts'
+import type { Notable } from '../reconcile/change.ts'
 import type { View } from '../route/view.ts'
 import { type ObjectChange, ObjectEvent, ObjectFacts, type ObjectStream } from './object-event.ts'
 
@@ -34,9 +34,6 @@ export interface StreamScope {
   readonly labelSelector?: string
   readonly fieldSelector?: string
 }
-
-/** A change that events are made of. `Progress` is none. */
-export type Notable<T extends KubeObject = KubeObject> = Exclude<Change<T>, { readonly type: 'Progress' }>
 
 /** Makes a change's event for a view. Views that ask for the same share its data. */
 export type Translation = (view: View, facts: SinkFacts) => OutboundEvent

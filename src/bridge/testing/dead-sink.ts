@@ -9,9 +9,11 @@ import { DeliveryError, structuredSize } from '../../delivery/sink.ts'
 import { SinkWorker } from '../../delivery/worker.ts'
 import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../../kube/object.ts'
 import { ManualClock } from '../../lib/manual-clock.ts'
+import type { Notable } from '../../reconcile/change.ts'
 import { allOn, wholeObject } from '../../route/view.ts'
-import { createTranslator, type Notable } from '../../translate/translate.ts'
+import { createTranslator } from '../../translate/translate.ts'
 import { Output } from '../output.ts'
+import { offerTo, startOutput } from './output-kit.ts'
 
 export interface DeadSinkOptions {
   readonly queue: QueueOptions
@@ -43,7 +45,7 @@ export interface Footprint {
   /** Slots of the watermark that are kept. */
   readonly slots: number
   /** Objects that are gone and that the sink is to be told of. */
-  readonly departures: number
+  readonly held: number
   readonly overflows: number
   readonly merged: number
   readonly timers: number
@@ -68,13 +70,14 @@ export async function enduresDeadSink(
     onSnapshot: () => {},
     onRepaid: () => {},
   })
+  const ledger = startOutput(output, 'all/pods')
   const cluster = new Cluster(options)
   const translate = createTranslator({ cluster: 'c', stream: 'all/pods', resource: pods, scope: {} })
   const stop = new AbortController()
   const read = async (count: number) => {
     for (let n = 0; n < count; n++) {
       const change = cluster.next()
-      await output.offer(change, translate(change), stop.signal)
+      await offerTo(output, change, translate, stop.signal)
       counts.offered++
     }
     output.complete(cluster.version)
@@ -92,7 +95,7 @@ export async function enduresDeadSink(
       blockedOffers: stats.blockedOffers,
       lanesInBackOff: stats.backingOff,
       slots: output.watermark.lag,
-      departures: output.debt?.departures ?? 0,
+      held: ledger.size,
       timers: clock.pending,
     }
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Output } from '../../bridge/output.ts'
+import { startOutput } from '../../bridge/testing/output-kit.ts'
 import { compareResourceVersions, type ResourceVersion } from '../../kube/object.ts'
 import { ManualClock } from '../../lib/manual-clock.ts'
 import { allOn, wholeObject } from '../../route/view.ts'
@@ -226,6 +227,7 @@ class Play {
       this.#figures.offers++
       return offer.event
     }
+    output.expect(change)
     const tell = isSnapshot ? output.send : output.offer
     void tell.call(output, change, translation, this.#never).then(
       () => {
@@ -280,6 +282,7 @@ class Play {
         if (mode === 'full' && type === 'aborted') source.repeats = true
       },
     })
+    startOutput(output, name)
     const source: Source = { name, output, places: [], repeats: false }
     return source
   }

@@ -1,0 +1,212 @@
+import { compareResourceVersions, type ResourceVersion, type Uid } from '../kube/object.ts'
+import type { LedgerEntry, StateRecord } from './record.ts'
+import type { Kept } from './store.ts'
+import type { StreamState } from './stream-state.ts'
+
+/** One object that a sink may hold. */
+export interface Held {
+  readonly uid: Uid
+  /** `<namespace>/<name>`, or `<name>`. */
+  readonly key: string
+}
+
+export interface LedgerOptions {
+  /** Sinks that decide what was told; if there are none, all do. */
+  readonly required: readonly string[]
+  /** Without a ledger in the store there is nothing to be written. */
+  readonly keeps: Kept
+}
+
+/**
+ * What each sink of a stream may hold, and what all of them have been told: kept while the stream runs, and by it alone.
+ *
+ * Guarantees: whatever a sink may hold is in here, and in what `takeExpected` gave to be written before it was offered;
+ * an object leaves it only when no sink may hold it any more. `told` is never newer than what every required sink has
+ * settled.
+ */
+export class Ledger {
+  readonly #state: StreamState
+  readonly #bits: ReadonlyMap<string, number>
+  readonly #required: number
+  readonly #isKept: boolean
+  /** Events about an object that a sink was offered and has not settled. */
+  readonly #open = new Map<string, Map<Uid, number>>()
+  /** The newest version that some required sinks have settled, and which; not those that all have. */
+  readonly #settling = new Map<Uid, { version: ResourceVersion; by: number }>()
+  /** To be written before what they cover is offered, */
+  #expected = new Set<Uid>()
+  /** and at some time. */
+  #changed = new Set<Uid>()
+
+  /** The bits are those of the sinks of `state`. */
+  constructor(state: StreamState, { required, keeps }: LedgerOptions) {
+    this.#state = state
+    this.#isKept = keeps === 'ledger'
+    this.#bits = new Map(state.sinks.map(({ name }, place) => [name, 1 << place]))
+    const all = state.sinks.map(({ name }) => name)
+    this.#required = (required.length > 0 ? required : all).reduce((bits, name) => bits | this.#bitOf(name), 0)
+    for (const name of all) this.#open.set(name, new Map())
+  }
+
+  /** Objects that some sink may hold. */
+  get size(): number {
+    return this.#state.entries.size
+  }
+
+  /** Whether the sink may hold the object. */
+  may(uid: Uid, sink: string): boolean {
+    return ((this.#state.entries.get(uid)?.may ?? 0) & this.#bitOf(sink)) !== 0
+  }
+
+  /** Whether the sink has settled a version of it, and not its end. */
+  has(uid: Uid, sink: string): boolean {
+    return ((this.#state.entries.get(uid)?.has ?? 0) & this.#bitOf(sink)) !== 0
+  }
+
+  /** What the sink may hold. Entries may come and go while it is iterated. */
+  *held(sink: string): Generator<Held> {
+    const bit = this.#bitOf(sink)
+    for (const [uid, { key, may }] of this.#state.entries) if (may & bit) yield { uid, key }
+  }
+
+  /** The sink may be offered the object from now on, or holds it from a time that is not known. */
+  expect({ uid, key }: Held, sink: string): void {
+    const bit = this.#bitOf(sink)
+    const entry = this.#state.entries.get(uid)
+    if (entry && entry.may & bit) return
+    if (entry) entry.may |= bit
+    else this.#state.entries.set(uid, { key, told: undefined, may: bit, has: 0 })
+    if (this.#isKept) this.#expected.add(uid)
+  }
+
+  /** It is known to have this version: that was settled in an earlier life. */
+  know({ uid, key }: Held, version: ResourceVersion, sink: string): void {
+    this.expect({ uid, key }, sink)
+    this.#settle(uid, sink, version)
+  }
+
+  /** The sink is offered an event about the object. */
+  offered(uid: Uid, sink: string): void {
+    const open = this.#openOf(sink)
+    open.set(uid, (open.get(uid) ?? 0) + 1)
+  }
+
+  /** What was `offered` has been settled: this version of it. */
+  settled(uid: Uid, sink: string, version: ResourceVersion): void {
+    this.#close(uid, sink)
+    this.#settle(uid, sink, version)
+  }
+
+  /** What was `offered` has been settled: that it is gone, or left. */
+  ended(uid: Uid, sink: string): void {
+    const isLast = this.#close(uid, sink) === 0
+    const entry = this.#state.entries.get(uid)
+    if (!entry || !isLast) return // it is there again, and the sink will be told so
+    entry.may &= ~this.#bitOf(sink)
+    entry.has &= ~this.#bitOf(sink)
+    if (entry.may === 0) {
+      this.#state.entries.delete(uid)
+      this.#settling.delete(uid)
+    }
+    this.#note(uid)
+  }
+
+  /** What was `offered` is not told, because something newer is, or because it was dropped. */
+  unsettled(uid: Uid, sink: string): void {
+    this.#close(uid, sink)
+  }
+
+  /** Nothing of what the sink was `offered` will be settled: all that waited is gone. */
+  lost(sink: string): void {
+    this.#openOf(sink).clear()
+  }
+
+  /** The sink is not told of this version, and is owed a snapshot that holds it or a newer one. */
+  owed(uid: Uid, sink: string, version: ResourceVersion): void {
+    const entry = this.#state.entries.get(uid)
+    if (entry) this.#tell(uid, entry, sink, version)
+  }
+
+  /** The server has another history: versions from before mean nothing. */
+  restored(): void {
+    this.#settling.clear()
+    this.#state.apply({ type: 'restored', stream: this.#state.stream })
+  }
+
+  /** Entries to be written before anything else is offered; each once. */
+  takeExpected(): readonly StateRecord[] {
+    if (this.#expected.size === 0) return []
+    const uids = this.#expected
+    this.#expected = new Set()
+    return this.#recordsOf(uids)
+  }
+
+  /** Entries that have changed since they were last taken, to be written before the watermarks that follow from them. */
+  takeChanged(): readonly StateRecord[] {
+    if (this.#changed.size === 0) return []
+    const uids = this.#changed
+    this.#changed = new Set()
+    return this.#recordsOf(uids)
+  }
+
+  #settle(uid: Uid, sink: string, version: ResourceVersion): void {
+    const entry = this.#state.entries.get(uid)
+    if (!entry) return // its end was settled before, or its history is over
+    const bit = this.#bitOf(sink)
+    if (!(entry.has & bit)) this.#note(uid)
+    entry.has |= bit
+    this.#tell(uid, entry, sink, version)
+  }
+
+  #tell(uid: Uid, entry: LedgerEntry, sink: string, version: ResourceVersion): void {
+    const bit = this.#bitOf(sink) & this.#required
+    if (bit === 0 || isOlder(version, entry.told)) return
+    const settling = this.#settling.get(uid)
+    const order = settling ? compareResourceVersions(version, settling.version) : 1
+    if (order < 0) return
+    const by = bit | (settling && order === 0 ? settling.by : 0)
+    if (by === this.#required) {
+      this.#settling.delete(uid)
+      entry.told = version
+      this.#note(uid)
+    } else {
+      this.#settling.set(uid, { version, by })
+    }
+  }
+
+  #note(uid: Uid): void {
+    if (this.#isKept) this.#changed.add(uid)
+  }
+
+  #close(uid: Uid, sink: string): number {
+    const open = this.#openOf(sink)
+    const left = (open.get(uid) ?? 1) - 1
+    if (left === 0) open.delete(uid)
+    else open.set(uid, left)
+    return left
+  }
+
+  #recordsOf(uids: ReadonlySet<Uid>): readonly StateRecord[] {
+    const { stream, entries } = this.#state
+    return [...uids].map((uid): StateRecord => {
+      const entry = entries.get(uid)
+      return entry ? { type: 'entry', stream, uid, ...entry } : { type: 'gone', stream, uid }
+    })
+  }
+
+  #bitOf(sink: string): number {
+    const bit = this.#bits.get(sink)
+    if (bit === undefined) throw new Error(`the stream ${this.#state.stream} has no sink ${sink}`)
+    return bit
+  }
+
+  #openOf(sink: string): Map<Uid, number> {
+    const open = this.#open.get(sink)
+    if (!open) throw new Error(`the stream ${this.#state.stream} has no sink ${sink}`)
+    return open
+  }
+}
+
+function isOlder(version: ResourceVersion, than: ResourceVersion | undefined): boolean {
+  return than !== undefined && compareResourceVersions(version, than) <= 0
+}
