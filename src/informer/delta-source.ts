@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import {
   compareResourceVersions,
+  isRemembered,
   type KubeObject,
   keyOf,
   type ObjectIdentity,
@@ -116,7 +117,7 @@ export class DeltaSource<T extends KubeObject> {
       this.#remember(uid, resourceVersion)
     } else {
       store.put(key, object)
-      if (stored && !renewed) deltas.push({ type: 'Updated', object, previous: stored, ...seen })
+      if (stored && !renewed) deltas.push({ type: 'Updated', object, previous: stateOf(stored), ...seen })
       else deltas.push({ type: 'Added', object, ...seen })
     }
     if (isAfter(resourceVersion, store.resourceVersion)) store.resourceVersion = resourceVersion
@@ -197,8 +198,9 @@ class Replacement<T extends KubeObject> {
     const deltas: Delta<T>[] = []
     // at the same version nothing was missed: the watch could not be resumed, that is all
     if (this.#from && this.#from !== resourceVersion && !this.#begun && this.#list.cause !== 'gone') {
-      const cause: GapCause = this.#list.cause === 'restored' ? 'restored' : 'expired'
-      deltas.push({ type: 'Gap', from: this.#from, to: resourceVersion, cause, observedAt })
+      const { cause } = this.#list
+      const why: GapCause = cause === 'restored' || cause === 'restart' ? cause : 'expired'
+      deltas.push({ type: 'Gap', from: this.#from, to: resourceVersion, cause: why, observedAt })
     }
     this.#begun = true
     const gaps = deltas.length
@@ -234,7 +236,10 @@ class Replacement<T extends KubeObject> {
       const stored = store.get(key)
       if (stored && this.#list.cause !== 'restored' && isSameVersion(stored, listed)) continue
       store.put(key, listed)
-      changed.push([stored?.metadata.uid === listed.metadata.uid ? stored : undefined, listed])
+      const previous = stored?.metadata.uid === listed.metadata.uid ? stored : undefined
+      // what is remembered of it is this version
+      const isKnown = previous && isRemembered(previous) && isVersionOf(previous, listed)
+      if (!isKnown || this.#list.cause === 'restored') changed.push([previous, listed])
     }
     return changed
   }
@@ -257,7 +262,8 @@ class Replacement<T extends KubeObject> {
       if (done) return
       const [previous, object] = value
       if (!previous) deltas.push({ type: 'Added', object, ...seen })
-      else if (!isSameState(previous, object)) deltas.push({ type: 'Updated', object, previous, ...seen })
+      else if (!isSameState(previous, object))
+        deltas.push({ type: 'Updated', object, previous: stateOf(previous), ...seen })
     }
   }
 }
@@ -266,23 +272,40 @@ function* asListed<T extends KubeObject>(objects: Iterable<T>): Generator<Listed
   for (const object of objects) yield [undefined, object]
 }
 
+/** None, if only its identity is remembered. */
+function stateOf<T extends KubeObject>(object: T): T | undefined {
+  return isRemembered(object) ? undefined : object
+}
+
+function isVersionOf(stored: KubeObject, listed: KubeObject): boolean {
+  return stored.metadata.resourceVersion === listed.metadata.resourceVersion
+}
+
 /** Whether the stored object may stay: not if it is only an identity and at last there is more. */
 function isSameVersion(stored: KubeObject, listed: KubeObject): boolean {
   return (
     stored.metadata.uid === listed.metadata.uid &&
-    stored.metadata.resourceVersion === listed.metadata.resourceVersion &&
+    isVersionOf(stored, listed) &&
+    !isRemembered(stored) &&
     (unreadReason(listed) !== undefined || unreadReason(stored) === undefined)
   )
 }
 
 /** In a restored history one version may mean two states, so that the states themselves have to be compared. */
 function isSameState(previous: KubeObject, listed: KubeObject): boolean {
-  return previous.metadata.resourceVersion === listed.metadata.resourceVersion && isDeepStrictEqual(previous, listed)
+  return isVersionOf(previous, listed) && isDeepStrictEqual(previous, listed)
 }
 
 function inferredDelete<T extends KubeObject>(object: T, scope: Scope, seen: Seen): Delta<T> {
   const gone = scope === 'whole'
-  return { type: 'Deleted', identity: identityOf(object), object, finalStateKnown: false, gone, ...seen }
+  return {
+    type: 'Deleted',
+    identity: identityOf(object),
+    object: stateOf(object),
+    finalStateKnown: false,
+    gone,
+    ...seen,
+  }
 }
 
 export function identityOf({ metadata }: KubeObject): ObjectIdentity {

@@ -42,5 +42,8 @@ export type Delta<T extends KubeObject = KubeObject> =
       readonly observedAt: Timestamp
     }
 
-/** `expired`: the server's history no longer held the position. `restored`: the server's versions went back. */
-export type GapCause = 'expired' | 'restored'
+/**
+ * `expired`: the server's history no longer held the position. `restart`: nor did it hold the one from before the start.
+ * `restored`: the server's versions went back.
+ */
+export type GapCause = 'expired' | 'restart' | 'restored'

@@ -16,6 +16,7 @@ import { Lockstep } from './lockstep.ts'
 import { type InformerFault, type StreamObserver, silentObserver } from './observer.ts'
 import { reflect } from './reflector.ts'
 import { type ReflectorOptions, reflectorDefaults } from './reflector-options.ts'
+import { beforeList, type State } from './state.ts'
 import type { Item, WatchEvent } from './watch-event.ts'
 
 export interface InformerOptions<T extends KubeObject> {
@@ -40,9 +41,25 @@ export interface InformerOptions<T extends KubeObject> {
   readonly queueBytes?: number
   /** Milliseconds between handler resyncs, for handlers that do not ask for a period of their own. @default 0, never */
   readonly resyncPeriod?: number
+  /** What is known from before. @default nothing */
+  readonly start?: InformerStart<T>
   readonly reflector?: Partial<Pick<ReflectorOptions, 'pageSize' | 'minWatchTimeoutMs' | 'backoff'>>
   readonly clock?: Clock
   readonly random?: Random
+}
+
+/**
+ * What was there at a version that was read up to before: objects, or what is remembered of them (`asRemembered`).
+ *
+ * `Resume`: changes since are watched; nothing is missed if the server's history reaches back so far, else the differences
+ * follow a gap. `Compare`: a list is compared with them at once, after a gap with the cause `restart`.
+ *
+ * Either way they come first, as `Added` up to a `Progress` at that version.
+ */
+export interface InformerStart<T extends KubeObject> {
+  readonly type: 'Resume' | 'Compare'
+  readonly resourceVersion: ResourceVersion
+  readonly objects: readonly T[]
 }
 
 export const informerDefaults = { queueEntries: 10_000, queueBytes: 32 * 1024 * 1024 } as const
@@ -213,7 +230,7 @@ export class Informer<T extends KubeObject = KubeObject> {
       observer: this.#options.observer ?? silentObserver,
     }
     try {
-      for await (const items of reflect(this.#api, options, signal)) {
+      for await (const items of reflect(this.#api, options, signal, this.#prime())) {
         this.#receive(items)
         if (this.#failure?.code === 'not-found') await this.#checkServed(signal)
         await this.#queue.room(signal)
@@ -224,6 +241,17 @@ export class Informer<T extends KubeObject = KubeObject> {
       this.#ended = { reason: signal.reason }
       this.#close()
     }
+  }
+
+  /** Where the reflector begins. */
+  #prime(): State<T> | undefined {
+    const { start } = this.#options
+    if (!start) return undefined
+    const { type, resourceVersion, objects } = start
+    const listed = objects.map((object) => ({ type: 'InitApply', object }) as const)
+    this.#receive([{ type: 'Init' }, ...listed, { type: 'InitDone', cause: 'primed', resourceVersion }])
+    if (type === 'Compare') return beforeList('restart', resourceVersion)
+    return { type: 'Lost', resourceVersion, unusableAfter: undefined }
   }
 
   #close(): void {

@@ -22,15 +22,16 @@ import type { Item } from './watch-event.ts'
 
 /**
  * Batches of items, none empty. Ends only when `signal` aborts; never throws. Not pulling is the back-pressure: the
- * open watch is not read meanwhile.
+ * open watch is not read meanwhile. Begins with a list, unless `first` says something else.
  */
 export async function* reflect<T extends KubeObject>(
   api: ListWatch<T>,
   options: ReflectorOptions,
   signal: AbortSignal,
+  first: State<T> = beforeList('first', undefined),
 ): AsyncGenerator<readonly Item<T>[], void, void> {
   const pace = new Pace(options)
-  let state: State<T> = beforeList('first', undefined)
+  let state = first
   try {
     while (!signal.aborted) {
       const [items, next]: Step<T> = await step(state, api, options, signal)

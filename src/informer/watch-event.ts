@@ -2,7 +2,18 @@ import type { KubeError } from '../kube/errors.ts'
 import type { KubeObject, ResourceVersion } from '../kube/object.ts'
 
 /** Why a list is taken. `gone`: the server has the resource no more, so the list is empty without being asked for. */
-export type InitCause = 'first' | 'expired' | 'restored' | 'server-error' | 'unusable' | 'short-watch' | 'gone'
+export type InitCause =
+  | 'first'
+  /** What is known from before: no list was asked for. */
+  | 'primed'
+  /** To be compared with that. */
+  | 'restart'
+  | 'expired'
+  | 'restored'
+  | 'server-error'
+  | 'unusable'
+  | 'short-watch'
+  | 'gone'
 
 /**
  * What a reflector has read. Everything between `Init` and `InitDone` is one atomic replace; a new `Init` voids it. Why

@@ -68,6 +68,22 @@ export function unreadReason(object: KubeObject): UnreadReason | undefined {
   return (object as KubeObject & { readonly [unread]?: UnreadReason })[unread]
 }
 
+const remembered = Symbol('remembered')
+
+/** Stands for a version of an object of which nothing more is remembered. Spreading a copy keeps the mark. */
+export function asRemembered(
+  { apiVersion, kind }: Pick<KubeObject, 'apiVersion' | 'kind'>,
+  metadata: ObjectIdentity & { readonly resourceVersion: ResourceVersion },
+): KubeObject {
+  const object: KubeObject & { readonly [remembered]: true } = { apiVersion, kind, metadata, [remembered]: true }
+  return object
+}
+
+/** Whether the object is what `asRemembered` made. */
+export function isRemembered(object: KubeObject): boolean {
+  return remembered in object
+}
+
 /** What is known of an object whose last state is not: identity only. */
 export interface ObjectIdentity {
   readonly namespace?: string
