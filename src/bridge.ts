@@ -17,6 +17,7 @@ import { loadRedaction } from './bridge/redaction.ts'
 import type { Environment } from './bridge/secret.ts'
 import { type RunningSink, startSinks } from './bridge/sinks.ts'
 import { spoolTrouble } from './bridge/spool.ts'
+import { openState, tellStart, withState } from './bridge/state-store.ts'
 import { BridgeStream } from './bridge/stream.ts'
 import {
   informerOptions,
@@ -38,14 +39,14 @@ import type { ApiClient } from './kube/api-client.ts'
 import { clusterUid } from './kube/cluster.ts'
 import type { Resource } from './kube/object.ts'
 import { listWatch } from './kube/resource-list-watch.ts'
-import { sleep } from './lib/abort.ts'
+import { abortable, sleep } from './lib/abort.ts'
 import { ExponentialBackoff, type Random } from './lib/backoff.ts'
 import type { Clock } from './lib/clock.ts'
 import { parseBytes, parseDuration } from './lib/units.ts'
 import type { Snapshot } from './reconcile/change.ts'
 import type { Redact } from './redact/redact.ts'
 import { viewsOf } from './route/view.ts'
-import { MemoryStore, type StateStore } from './state/store.ts'
+import type { StateStore } from './state/store.ts'
 import { StateLog } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -78,13 +79,14 @@ export class Bridge {
   readonly #closed: AbortController
   /** The dead letters, for people. */
   readonly deadLetters: DeadLetterAdmin
-  readonly #store: StateStore = new MemoryStore()
+  readonly #store: StateStore
   #streams: readonly BridgeStream[] = []
   /** Why the cluster's name is not known. */
   #clusterProblem: string | undefined
 
   private constructor(parts: BridgeParts, made: Made) {
-    const { telemetry, redact, sinks, deadLetters, closed } = made
+    const { telemetry, redact, sinks, deadLetters, store, closed } = made
+    this.#store = store
     this.#parts = parts
     this.#telemetry = telemetry
     this.#redact = redact
@@ -108,13 +110,15 @@ export class Bridge {
     const telemetry: Telemetry = { metrics, logger, states: new StateLog(logger, () => clock.monotonic()) }
     const redact = await loadRedaction(config.redaction)
     const deadLetters = openDeadLetters(config.deadLetters, telemetry, clock)
+    const store = openState(config.state, telemetry, clock)
     const closed = new AbortController()
     try {
       const sinkParts = { ...parts, telemetry, deadLetters: deadLetters.store, closed: closed.signal }
       const sinks = startSinks(config.sinks, sinkParts)
-      return new Bridge(parts, { telemetry, redact, sinks, deadLetters, closed })
+      return new Bridge(parts, { telemetry, redact, sinks, deadLetters, store, closed })
     } catch (error) {
       await deadLetters[Symbol.asyncDispose]()
+      await store[Symbol.asyncDispose]()
       throw error
     }
   }
@@ -136,7 +140,9 @@ export class Bridge {
         .join('; ')
       return { name, required, ...health, degraded: degraded || undefined }
     })
-    if (this.#streams.length > 0) return withDeadLetters(readinessOf(streams, sinks), this.#deadLetters)
+    if (this.#streams.length > 0) {
+      return withState(withDeadLetters(readinessOf(streams, sinks), this.#deadLetters), this.#store)
+    }
     const cluster = {
       name: 'cluster',
       ok: false,
@@ -183,6 +189,7 @@ export class Bridge {
     try {
       await Promise.race([this.#read(stop.signal, drain.signal), failed])
       await Promise.race([this.#close(drain.signal), failed])
+      await this.#note(drain.signal)
       logger.info({ uptimeSeconds: Math.round((clock.monotonic() - started) / 1000) }, 'stopped')
     } catch (error) {
       stop.abort(error)
@@ -193,6 +200,19 @@ export class Bridge {
       deadline.timer?.[Symbol.dispose]()
       this.#closed.abort(new DOMException('the bridge is closed', 'AbortError'))
       await this.#deadLetters[Symbol.asyncDispose]()
+      await this.#store[Symbol.asyncDispose]()
+    }
+  }
+
+  /** What was settled up to the end. */
+  async #note(drain: AbortSignal): Promise<void> {
+    try {
+      await abortable(Promise.all(this.#streams.map((stream) => stream.note())), drain)
+    } catch (error) {
+      this.#parts.logger.warn(
+        { reason: error instanceof Error ? error.message : String(error) },
+        'the last positions could not be written: the next start repeats some events',
+      )
     }
   }
 
@@ -270,6 +290,7 @@ export class Bridge {
     const { labelSelector, fieldSelector, resync } = source
     const name = streamName(source.name, resource, namespace)
     const selectors = { ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) }
+    const selection = { ...(namespace && { namespace }), ...selectors }
     // without any route a sink for the dead letters of others gets only those
     const isLive = (sink: string) => config.routes.length > 0 || !this.#sinks.some((one) => one.deadLetter === sink)
     const sinkNames = this.#sinks.map((sink) => sink.name).filter(isLive)
@@ -306,7 +327,11 @@ export class Bridge {
       discover: () => discovery.find(resource),
       required: this.#sinks.filter((sink) => sink.required).map((sink) => sink.name),
       store: this.#store,
-      informer: (found) => informers.get(name, found, { ...(namespace && { namespace }), ...selectors }),
+      listWatch: (found) => this.#listWatch(found, selection),
+      pageSize: config.apiServer.pageSize,
+      definition: [selection, config.redaction],
+      informer: (found, start) => informers.get(name, found, selection, start),
+      onStart: (plan) => tellStart(name, plan, this.#telemetry),
       onChange: (change) => observeChange(name, change, this.#telemetry),
       onError: (error) => streamFailed(name, error, this.#telemetry.states),
       snapshotId: () => randomBytes(9).toString('base64url'),
@@ -370,6 +395,7 @@ interface Made {
   readonly redact: Redact
   readonly sinks: readonly RunningSink[]
   readonly deadLetters: DeadLetters
+  readonly store: StateStore
   readonly closed: AbortController
 }
 

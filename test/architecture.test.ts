@@ -35,6 +35,7 @@ const doors: Record<string, readonly string[]> = {
   config: [
     'src/delivery/options.ts',
     'src/delivery/dead-letter-options.ts',
+    'src/state/options.ts',
     'src/delivery/sink.ts',
     'sinks/index.ts',
     'src/route/view.ts',

@@ -1,4 +1,4 @@
-import { Informer, type InformerOptions } from '../informer/index.ts'
+import { Informer, type InformerOptions, type InformerStart } from '../informer/index.ts'
 import type { ListWatch } from '../kube/list-watch.ts'
 import type { KubeObject, Resource } from '../kube/object.ts'
 
@@ -17,7 +17,10 @@ export interface InformersParts {
   readonly signal: AbortSignal
 }
 
-/** One informer, hence one list and one watch, for each set of objects, however many streams are about it. */
+/**
+ * One informer, hence one list and one watch, for each set of objects, however many streams are about it; but for those
+ * that go on where they have ended, which is somewhere else for each.
+ */
 export class Informers {
   readonly #parts: InformersParts
   readonly #informers = new Map<string, Informer>()
@@ -27,15 +30,19 @@ export class Informers {
   }
 
   /** A started one. */
-  get(name: string, resource: Resource, selection: Selection): Informer {
+  get(name: string, resource: Resource, selection: Selection, start?: InformerStart<KubeObject>): Informer {
     const { group, version, resource: plural } = resource
     const { namespace, labelSelector, fieldSelector } = selection
-    const key = JSON.stringify([group, version, plural, namespace, labelSelector, fieldSelector])
+    const key = JSON.stringify([group, version, plural, namespace, labelSelector, fieldSelector, start && name])
     const shared = this.#informers.get(key)
     if (shared) return shared
     const { listWatch, optionsFor, signal } = this.#parts
     const scope = labelSelector || fieldSelector ? 'selected' : 'whole'
-    const informer = new Informer(listWatch(resource, selection), { ...optionsFor(name, resource), scope })
+    const informer = new Informer(listWatch(resource, selection), {
+      ...optionsFor(name, resource),
+      scope,
+      ...(start && { start }),
+    })
     this.#informers.set(key, informer)
     informer.start(signal)
     return informer

@@ -10,7 +10,8 @@ import {
   type Uid,
 } from '../kube/object.ts'
 import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
-import { Debt, type DebtCause } from '../reconcile/debt.ts'
+import { Debt } from '../reconcile/debt.ts'
+import type { SinkStart } from '../reconcile/ladder.ts'
 import { type View, wants } from '../route/view.ts'
 import type { Held, Ledger } from '../state/ledger.ts'
 import type { DebtKind, StateRecord } from '../state/record.ts'
@@ -31,16 +32,6 @@ type Standing =
   | { readonly type: 'owing'; readonly debt: Debt; slot: Slot | undefined }
   /** It is told of changes again; with the end of this snapshot it knows everything. */
   | { readonly type: 'repaying'; readonly debt: Debt | undefined; slot: Slot | undefined; readonly snapshotId: string }
-
-/** How a sink's part of a stream begins. */
-export interface OutputStart {
-  /** Up to here it has settled everything in an earlier life. */
-  readonly watermark: ResourceVersion | undefined
-  /** What it is owed from then: a catch-up that waits for no room. */
-  readonly debt: { readonly kind: DebtKind; readonly cause: DebtCause } | undefined
-  /** Something was settled: there may be something to note. */
-  readonly onSettled?: () => void
-}
 
 /** What one sink sees of one stream, and how far it has it. */
 export class Output {
@@ -75,11 +66,11 @@ export class Output {
     this.#onRepaid = onRepaid
   }
 
-  /** Before anything is offered. A second time, it begins anew: what was offered before may still arrive. */
-  start(ledger: Ledger, { watermark, debt, onSettled = () => {} }: OutputStart): void {
+  /** Before anything is offered. `onChange`: there is something to note. */
+  start(ledger: Ledger, { watermark, skips, debt }: SinkStart, onChange = () => {}): void {
     this.#ledger = ledger
-    this.#onChange = onSettled
-    this.#floor = watermark
+    this.#onChange = onChange
+    this.#floor = skips === 'settled' ? watermark : undefined
     this.#due = debt?.kind
     this.#noted = { due: debt?.kind, watermark }
     this.watermark.restart()

@@ -2,22 +2,28 @@
  * One stream of the bridge: found by discovery, read, reconciled, translated and offered to every sink that it leads to.
  * Guarantee: it ends only with its signal. Whatever fails is reported, shown in `status`, and tried again.
  */
-import type { Informer } from '../informer/informer.ts'
+import { hash } from 'node:crypto'
+import type { Informer, InformerStart } from '../informer/informer.ts'
 import { KubeError } from '../kube/errors.ts'
+import type { ListWatch } from '../kube/list-watch.ts'
 import {
+  apiVersionOf,
   compareResourceVersions,
   type KubeObject,
   type ObjectKey,
   type Resource,
   type ResourceVersion,
+  type Timestamp,
 } from '../kube/object.ts'
 import { sleep } from '../lib/abort.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
+import { identityOfKey } from '../reconcile/held.ts'
+import { planStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
 import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/snapshots.ts'
-import { Ledger } from '../state/ledger.ts'
+import { type Held, Ledger } from '../state/ledger.ts'
 import type { StateRecord } from '../state/record.ts'
 import type { StateStore } from '../state/store.ts'
 import type { StreamState } from '../state/stream-state.ts'
@@ -43,7 +49,14 @@ export interface BridgeStreamOptions {
   readonly outputs: (repeat: (sink: string, snapshot: Snapshot) => void) => readonly Output[]
   readonly discover: () => Promise<Resource>
   /** Shared with every other stream over the same objects; already started, until the bridge stops. */
-  readonly informer: (resource: Resource) => Informer
+  readonly informer: (resource: Resource, start: InformerStart<KubeObject> | undefined) => Informer
+  readonly listWatch: (resource: Resource) => ListWatch<KubeObject>
+  /** Objects per page of a list. */
+  readonly pageSize: number
+  /** What the stream is about, besides its resource: a change of it is noticed after a restart. */
+  readonly definition: unknown
+  /** How it has started. */
+  readonly onStart: (plan: StartPlan) => void
   /** Names of the sinks that hold its checkpoint. */
   readonly required: readonly string[]
   readonly store: StateStore
@@ -69,6 +82,10 @@ interface Following {
   readonly translate: (change: Notable) => Translation
 }
 
+function fingerprint(value: unknown): string {
+  return hash('sha256', JSON.stringify(value), 'base64url').slice(0, 16)
+}
+
 /** What has changed is persisted so late at most. */
 const NOTED_WITHIN_MS = 1_000
 
@@ -81,6 +98,7 @@ export class BridgeStream {
   #state: StreamState | undefined
   #ledger: Ledger | undefined
   #noteTimer: Disposable | undefined
+  #replaced: Held[] = []
   #failure: Error | undefined
   #position: ResourceVersion | undefined
   /** The first list is in, and its snapshot has begun. */
@@ -167,16 +185,17 @@ export class BridgeStream {
   async note(): Promise<void> {
     this.#noteTimer?.[Symbol.dispose]()
     this.#noteTimer = undefined
-    const ledger = this.#ledger
+    if (!this.#ledger) return
+    const notes = this.#outputs.flatMap((output) => output.takeNotes(this.name))
+    for (const note of notes) this.#state?.apply(note)
     // entries first: a watermark stands for what they say
-    if (ledger)
-      await this.#write([...ledger.takeChanged(), ...this.#outputs.flatMap((one) => one.takeNotes(this.name))])
+    await this.#write([...this.#ledger.takeChanged(), ...notes])
   }
 
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
     const { name, cluster, scope, resync, clock, random, snapshotId } = this.#options
-    const ledger = await this.#begin()
-    const informer = this.#options.informer(resource)
+    const { ledger, plan } = await this.#begin(resource, stop)
+    const informer = this.#options.informer(resource, plan.informer)
     using reader = informer.deltas(stop)
     this.#informer = informer
     const store: SnapshotStore<KubeObject> = {
@@ -186,8 +205,11 @@ export class BridgeStream {
     }
     const translate = createTranslator({ cluster, stream: name, resource, scope })
     const audiences = this.#audiences
-    const reconciler = new Reconciler({ stream: name, reader, store, audiences, resync, clock, random, snapshotId })
+    const { notBefore } = plan
+    const parts = { stream: name, reader, store, audiences, resync, clock, random, snapshotId }
+    const reconciler = new Reconciler({ ...parts, ...(notBefore && { notBefore }) })
     this.#reconciler = reconciler
+    this.#replaced = [...plan.replaced]
     for await (const portion of reconciler.changes(stop)) {
       this.#failure = undefined
       if (portion.type === 'live') await this.#live(portion.changes, { ledger, translate }, drain)
@@ -201,8 +223,12 @@ export class BridgeStream {
     for (const change of changes) {
       this.#options.onChange(change)
       if (change.type === 'Gap' && change.cause === 'restored') await this.#startOver(ledger)
-      if (change.type === 'Progress') this.#complete(change.resourceVersion)
-      else await this.#offer(change, translate, drain)
+      if (change.type === 'Progress') {
+        await this.#endReplaced(change.resourceVersion, translate, drain)
+        this.#complete(change.resourceVersion)
+      } else {
+        await this.#offer(change, translate, drain)
+      }
     }
     this.#noteSoon()
   }
@@ -225,31 +251,46 @@ export class BridgeStream {
     }
   }
 
-  /** What is remembered of the stream, and how each of its sinks begins. */
-  async #begin(): Promise<Ledger> {
-    const { name, store, required } = this.#options
+  /** What is remembered of the stream, and how it and each of its sinks begin. */
+  async #begin(resource: Resource, stop: AbortSignal): Promise<{ readonly ledger: Ledger; readonly plan: StartPlan }> {
+    const { name, store, required, pageSize, onStart } = this.#options
+    await this.note() // what an earlier try has settled
     this.#state ??= await store.stateOf(name)
     const state = this.#state
-    const sinks = this.#outputs.map(({ view }) => ({ name: view.sink, view: '' }))
-    const defined: StateRecord = { type: 'stream', stream: name, definition: '', sinks }
-    state.apply(defined)
+    const definition = fingerprint([this.#options.definition, resource.group, resource.resource])
+    const sinks = this.#outputs.map(({ view: { sink, payload, on } }) => {
+      return { name: sink, view: fingerprint([payload, [...on].sort()]), required: required.includes(sink) }
+    })
+    const typeMeta = { apiVersion: apiVersionOf(resource), kind: resource.kind }
+    const api = this.#options.listWatch(resource)
+    // one that was followed before has an informer that stands somewhere else
+    const keeps = this.#informer ? 'nothing' : store.keeps
+    const plan = await planStart({ state, keeps, definition, sinks, typeMeta, api, pageSize }, stop)
+    await this.#record([
+      { type: 'stream', stream: name, definition, sinks: sinks.map(({ name: sink, view }) => ({ name: sink, view })) },
+      ...(plan.isRestored ? [{ type: 'restored', stream: name } as const] : []),
+      ...[...plan.sinks].map(
+        ([sink, { debt }]): StateRecord => ({ type: 'debt', stream: name, sink, kind: debt?.kind }),
+      ),
+    ])
     const ledger = new Ledger(state, { required, keeps: store.keeps })
     this.#ledger = ledger
     for (const output of this.#outputs) {
-      const onSettled = () => this.#noteSoon()
-      output.start(ledger, { watermark: undefined, debt: { kind: 'new', cause: 'restart' }, onSettled })
+      const start = plan.sinks.get(output.view.sink)
+      if (start) output.start(ledger, start, () => this.#noteSoon())
     }
-    return ledger
+    onStart(plan)
+    return { ledger, plan }
   }
 
   /** The server has another history. That is noted before anybody is told: a crash must not make one forget it. */
   async #startOver(ledger: Ledger): Promise<void> {
-    const { name } = this.#options
+    const stream = this.name
     ledger.restored()
     const owed = this.#outputs.map(
-      ({ view }): StateRecord => ({ type: 'debt', stream: name, sink: view.sink, kind: 'restored' }),
+      ({ view }): StateRecord => ({ type: 'debt', stream, sink: view.sink, kind: 'restored' }),
     )
-    await this.#write([{ type: 'restored', stream: name }, ...owed])
+    await this.#record([{ type: 'restored', stream }, ...owed])
   }
 
   async #offer(change: Notable, translate: Following['translate'], drain: AbortSignal): Promise<void> {
@@ -269,9 +310,37 @@ export class BridgeStream {
     if (restored || !this.#position || compareResourceVersions(position, this.#position) > 0) this.#position = position
   }
 
+  /** The names of these were known to be taken again when the process began. */
+  async #endReplaced(
+    resourceVersion: ResourceVersion,
+    translate: Following['translate'],
+    drain: AbortSignal,
+  ): Promise<void> {
+    const observedAt = this.#options.clock.now().toISOString() as Timestamp
+    const seen = { resourceVersion, observed: 'relist', observedAt, collapsed: true } as const
+    for (const held of this.#replaced.splice(0)) {
+      const identity = identityOfKey(held)
+      const gone = {
+        type: 'Deleted',
+        identity,
+        object: undefined,
+        finalStateKnown: false,
+        gone: true,
+        ...seen,
+      } as const
+      await this.#offer(gone, translate, drain)
+    }
+  }
+
   #complete(position: ResourceVersion): void {
     for (const output of this.#outputs) output.complete(position)
     this.#position = position
+    this.#synced = true
+  }
+
+  async #record(records: readonly StateRecord[]): Promise<void> {
+    for (const record of records) this.#state?.apply(record)
+    await this.#write(records)
   }
 
   async #write(records: readonly StateRecord[]): Promise<void> {

@@ -5,6 +5,7 @@
 import { adminSchema, httpSchema } from '../admin/options.ts'
 import { deadLettersSchema } from '../delivery/dead-letter-options.ts'
 import type { Infer, JsonSchema } from '../lib/json-schema.ts'
+import { stateSchema } from '../state/options.ts'
 import { logSchema } from '../telemetry/options.ts'
 
 const redactionSchema = {
@@ -104,18 +105,7 @@ export const processSchema = {
     http: httpSchema,
     admin: adminSchema,
     log: logSchema,
-    state: {
-      type: 'object',
-      description: 'Where positions are kept.',
-      default: {},
-      properties: {
-        type: {
-          enum: ['memory'],
-          description: '`memory`: nothing survives a restart, so every start sends a full snapshot.',
-          default: 'memory',
-        },
-      },
-    },
+    state: stateSchema,
     deadLetters: deadLettersSchema,
     shutdown: {
       type: 'object',

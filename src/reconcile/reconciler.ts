@@ -24,6 +24,8 @@ export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
   readonly reader: DeltaReader<T>
   readonly store: SnapshotStore<T>
   readonly audiences: readonly A[]
+  /** No snapshot begins before this position. @default the first one */
+  readonly notBefore?: ResourceVersion
   readonly resync: ResyncOptions
   /** The random part of a snapshot's id: unique among all snapshots of the stream, also after a restart. */
   readonly snapshotId: () => string
@@ -62,6 +64,12 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     return this.#position
   }
 
+  get #hasStarted(): boolean {
+    const { notBefore } = this.#options
+    if (!this.#position || !notBefore) return this.#position !== undefined
+    return compareResourceVersions(this.#position, notBefore) >= 0
+  }
+
   /** Asks for a snapshot for everybody, as soon as none is running for them; several requests are one. */
   request(reason: SnapshotReason, mode: SnapshotMode): void {
     for (const snapshots of this.#snapshots.values()) snapshots.request(reason, mode)
@@ -89,7 +97,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
         for (const portion of this.#apply(deltas)) yield portion
         let isIdle = deltas.length === 0
         for (const [audience, snapshots] of this.#snapshots) {
-          const changes = this.#position && snapshots.next(this.#position)
+          const changes = this.#hasStarted && this.#position && snapshots.next(this.#position)
           if (!changes) continue
           isIdle = false
           yield { type: 'own', audience, changes }

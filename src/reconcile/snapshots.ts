@@ -10,16 +10,15 @@
 import {
   compareResourceVersions,
   type KubeObject,
-  type ObjectIdentity,
   type ResourceVersion,
   type Timestamp,
   type Uid,
 } from '../kube/object.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Held } from '../state/ledger.ts'
 import type { Notable, Snapshot, SnapshotMode, SnapshotReason, SnapshotResult } from './change.ts'
 import type { Debt } from './debt.ts'
+import { identityOfKey } from './held.ts'
 import type { Members } from './members.ts'
 
 /** Those who get the same snapshots of a stream, each at the same time. */
@@ -186,8 +185,8 @@ export class Snapshots<T extends KubeObject> implements Disposable {
       if (here?.metadata.uid === held.uid) continue
       deletes++
       // a name that is taken again proves that its former uid is gone
-      const gone = here !== undefined || store.scope === 'whole'
-      const identity = identityOf(held)
+      const gone = here !== undefined || (store.scope === 'whole' && debt.cause !== 'redefined')
+      const identity = identityOfKey(held)
       yield { type: 'Deleted', identity, gone, object: undefined, finalStateKnown: false, ...seen }
     }
   }
@@ -252,11 +251,6 @@ export class Snapshots<T extends KubeObject> implements Disposable {
 function gapOf({ from, cause }: Debt, to: ResourceVersion, observedAt: Timestamp): Notable & { type: 'Gap' } {
   const isKnown = from !== undefined && (cause === 'restored' || compareResourceVersions(from, to) <= 0)
   return { type: 'Gap', from: isKnown ? from : to, to, cause, observedAt }
-}
-
-function identityOf({ uid, key }: Held): ObjectIdentity {
-  const slash = key.indexOf('/')
-  return slash < 0 ? { name: key, uid } : { namespace: key.slice(0, slash), name: key.slice(slash + 1), uid }
 }
 
 /** Without it an audience cannot make sense of what follows: its begin waits for no room, its items do. */

@@ -11,7 +11,7 @@ export function startOutput(output: Output, stream: string): Ledger {
   const state = new StreamState(stream)
   state.apply({ type: 'stream', stream, definition: '', sinks: [{ name: sink, view: '' }] })
   const ledger = new Ledger(state, { required: [sink], keeps: 'ledger' })
-  output.start(ledger, { watermark: undefined, debt: undefined })
+  output.start(ledger, { watermark: undefined, skips: 'nothing', debt: undefined })
   return ledger
 }
 

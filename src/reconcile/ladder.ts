@@ -1,0 +1,204 @@
+/**
+ * How a stream starts, by what is remembered of it:
+ *
+ *   replay     the server still has the state at the position that was settled by all: everything since is told as if
+ *              the bridge had never been away
+ *   compare    it has not, but the ledger says what sinks hold: a gap, and per object one change or deletion
+ *   announce   neither: each sink is owed a catch-up
+ *
+ * Source of what the server keeps: the watch cache (75 s and more), and etcd until its next compaction (5 min).
+ */
+import type { InformerStart } from '../informer/informer.ts'
+import { KubeError } from '../kube/errors.ts'
+import type { ListWatch } from '../kube/list-watch.ts'
+import {
+  asRemembered,
+  compareResourceVersions,
+  type KubeObject,
+  type ResourceVersion,
+  resourceVersion,
+  type Uid,
+} from '../kube/object.ts'
+import type { Held } from '../state/ledger.ts'
+import type { DebtKind, LedgerEntry } from '../state/record.ts'
+import type { Kept } from '../state/store.ts'
+import type { StreamState } from '../state/stream-state.ts'
+import type { DebtCause } from './debt.ts'
+import { identityOfKey } from './held.ts'
+
+export interface LadderOptions {
+  /** As it was left. */
+  readonly state: StreamState
+  readonly keeps: Kept
+  /** Hash of what the stream is about now. */
+  readonly definition: string
+  readonly sinks: readonly SinkOnLadder[]
+  /** What the objects of the stream are. */
+  readonly typeMeta: Pick<KubeObject, 'apiVersion' | 'kind'>
+  readonly api: ListWatch<KubeObject>
+  /** Objects per page. */
+  readonly pageSize: number
+}
+
+export interface SinkOnLadder {
+  readonly name: string
+  /** Hash of what it sees of the stream now. */
+  readonly view: string
+  /** It holds the stream's checkpoint. */
+  readonly required: boolean
+}
+
+export type Rung = 'replay' | 'compare' | 'announce'
+
+/** How each part of the stream begins. */
+export interface StartPlan {
+  readonly rung: Rung
+  /** Undefined: with a list of its own. */
+  readonly informer: InformerStart<KubeObject> | undefined
+  /** No snapshot begins before this position: the server has been there. */
+  readonly notBefore: ResourceVersion | undefined
+  /** What sinks may hold although its name is known to have been taken again. */
+  readonly replaced: readonly Held[]
+  readonly sinks: ReadonlyMap<string, SinkStart>
+  /** The server's versions are lower than known ones: all sinks are to forget what they know of positions. */
+  readonly isRestored: boolean
+}
+
+export interface SinkStart {
+  /** Up to here it has settled everything. */
+  readonly watermark: ResourceVersion | undefined
+  /** What is at or below its watermark is not told again. */
+  readonly skips: 'settled' | 'nothing'
+  readonly debt: { readonly kind: DebtKind; readonly cause: DebtCause } | undefined
+}
+
+/** Rejects with a KubeError if the server does not answer: then nothing has been decided. */
+export async function planStart(options: LadderOptions, signal: AbortSignal): Promise<StartPlan> {
+  const { state, keeps, sinks, api } = options
+  if (keeps === 'nothing' || state.definition === undefined) return announce(options, 'known')
+  const { resourceVersion: newest } = await api.list({ limit: 1 }, signal)
+  const isAhead = (position: ResourceVersion) => compareResourceVersions(position, newest) > 0
+  const isRestored = [...state.watermarks.values()].some(isAhead) || [...state.debts.values()].includes('restored')
+  if (isRestored) return announce(options, 'restored')
+  if (state.definition !== options.definition) return announce(options, 'redefined')
+  const checkpoint = checkpointOf(state, sinks)
+  if (checkpoint === undefined) return announce(options, 'known')
+  const objects = await listedAt(checkpoint, options, signal)
+  if (objects) {
+    return {
+      rung: 'replay',
+      informer: { type: 'Resume', resourceVersion: checkpoint, objects },
+      notBefore: newest,
+      replaced: [],
+      sinks: startsOf(options, (sink) => ({ debt: debtOf(sink, state, checkpoint), skips: 'settled' })),
+      isRestored: false,
+    }
+  }
+  if (keeps !== 'ledger') return announce(options, 'known')
+  const { newest: remembered, replaced } = byKey(state.entries)
+  return {
+    rung: 'compare',
+    informer: {
+      type: 'Compare',
+      resourceVersion: checkpoint,
+      objects: remembered.map(([uid, { key, told = UNKNOWN }]) =>
+        asRemembered(options.typeMeta, { ...identityOfKey({ uid, key }), resourceVersion: told }),
+      ),
+    },
+    notBefore: newest,
+    replaced,
+    sinks: startsOf(options, (sink) => {
+      // what was told is known of the required ones only
+      const behind = sink.required ? undefined : ({ kind: 'missed', cause: 'restart' } as const)
+      return { debt: debtOf(sink, state, checkpoint) ?? behind, skips: 'nothing' }
+    }),
+    isRestored: false,
+  }
+}
+
+/** No object is at this version: whatever is listed differs from it. */
+const UNKNOWN = resourceVersion('1')
+
+/** What all required sinks have settled; of none, all count. Undefined if one has settled nothing yet. */
+function checkpointOf(state: StreamState, sinks: readonly SinkOnLadder[]): ResourceVersion | undefined {
+  const required = sinks.filter((sink) => sink.required)
+  let lowest: ResourceVersion | undefined
+  for (const { name } of required.length > 0 ? required : sinks) {
+    const position = state.watermarks.get(name)
+    if (position === undefined) return undefined
+    if (lowest === undefined || compareResourceVersions(position, lowest) < 0) lowest = position
+  }
+  return lowest
+}
+
+function debtOf(
+  { name, view }: SinkOnLadder,
+  { debts, watermarks, sinks }: StreamState,
+  checkpoint: ResourceVersion,
+): SinkStart['debt'] {
+  const kind = debts.get(name)
+  if (kind) return { kind, cause: 'restart' }
+  const watermark = watermarks.get(name)
+  if (watermark === undefined) return { kind: 'new', cause: 'restart' }
+  const known = sinks.find((sink) => sink.name === name)
+  if (known?.view !== view) return { kind: 'missed', cause: 'redefined' }
+  return compareResourceVersions(watermark, checkpoint) < 0 ? { kind: 'missed', cause: 'restart' } : undefined
+}
+
+function announce(options: LadderOptions, why: 'known' | 'redefined' | 'restored'): StartPlan {
+  const { state } = options
+  const cause = why === 'known' ? 'restart' : why
+  const starts = startsOf(options, ({ name }) => {
+    if (why === 'restored') return { debt: { kind: 'restored', cause }, skips: 'nothing' }
+    const isNew = state.watermarks.get(name) === undefined
+    const kind = state.debts.get(name) ?? (isNew ? 'new' : 'missed')
+    return { debt: { kind, cause }, skips: 'nothing' }
+  })
+  return {
+    rung: 'announce',
+    informer: undefined,
+    notBefore: undefined,
+    replaced: [],
+    sinks: starts,
+    isRestored: why === 'restored',
+  }
+}
+
+function startsOf(
+  { state, sinks }: LadderOptions,
+  startOf: (sink: SinkOnLadder) => Omit<SinkStart, 'watermark'>,
+): StartPlan['sinks'] {
+  return new Map(sinks.map((sink) => [sink.name, { watermark: state.watermarks.get(sink.name), ...startOf(sink) }]))
+}
+
+/** All objects at exactly this version; undefined if the server does not have it any more. */
+async function listedAt(
+  at: ResourceVersion,
+  { api, pageSize: limit }: LadderOptions,
+  signal: AbortSignal,
+): Promise<readonly KubeObject[] | undefined> {
+  const objects: KubeObject[] = []
+  try {
+    let page = await api.list({ limit, resourceVersion: at, resourceVersionMatch: 'Exact' }, signal)
+    for (;;) {
+      for (const object of page.items) objects.push(object)
+      if (!page.continue) return objects
+      page = await api.list({ limit, continue: page.continue }, signal)
+    }
+  } catch (error) {
+    if (error instanceof KubeError && error.code === 'expired') return undefined
+    throw error
+  }
+}
+
+/** Of several objects that had one name, all but the last that was noted are gone. */
+function byKey(entries: ReadonlyMap<Uid, LedgerEntry>) {
+  const newest = new Map<string, readonly [Uid, LedgerEntry]>()
+  const replaced: Held[] = []
+  for (const [uid, entry] of entries) {
+    const older = newest.get(entry.key)
+    if (older) replaced.push({ uid: older[0], key: entry.key })
+    newest.set(entry.key, [uid, entry])
+  }
+  return { newest: [...newest.values()], replaced }
+}
