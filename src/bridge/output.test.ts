@@ -294,8 +294,9 @@ test('a change that no route wants does not hold the watermark of a quiet sink',
     onRepaid: () => {},
     onSnapshot: () => {},
   })
+  startOutput(output, 'all/pods')
   for (const change of [added('a', '2'), added('b', '3')]) {
-    await output.offer(change, translate(change), new AbortController().signal)
+    await offerTo(output, change, translate, new AbortController().signal)
   }
   assert.equal(output.watermark.value, '2')
   output.complete(rv('3'))

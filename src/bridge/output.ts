@@ -302,7 +302,8 @@ export class Output {
 
   #offered(change: Notable): void {
     const uid = uidOf(change)
-    if (uid !== undefined) this.#state.offered(uid, this.view.sink)
+    if (uid === undefined) return
+    this.#state.offered(uid, this.view.sink, change.type === 'Deleted' ? 'end' : 'version')
   }
 
   #settled(change: Notable): void {

@@ -7,10 +7,12 @@ import { type Bench, bench, ScriptedSink } from '../delivery/scripted-sink.ts'
 import type { SpoolNews } from '../delivery/spool-log.ts'
 import { temporaryFolder } from '../journal/testing/kit.ts'
 import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
+import type { Notable } from '../reconcile/change.ts'
 import { allOn, wholeObject } from '../route/view.ts'
-import { createTranslator, type Notable } from '../translate/translate.ts'
+import { createTranslator } from '../translate/translate.ts'
 import { Output, type OutputParts } from './output.ts'
 import { spoolTrouble } from './spool.ts'
+import { offerTo, startOutput } from './testing/output-kit.ts'
 
 const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
 const translate = createTranslator({ cluster: 'c', stream: 'all/pods', resource: pods, scope: {} })
@@ -52,6 +54,7 @@ async function outputBench(path: string): Promise<OutputBench> {
     if (outcome.type === 'delivered') taken.push(String(event.attributes.name))
   }
   const output = new Output({ view, worker: run.worker, onSettled, onSnapshot: () => {}, onRepaid: () => {} })
+  startOutput(output, 'all/pods')
   return { ...run, output, taken, news, until }
 }
 
@@ -61,7 +64,7 @@ test('P1 changes that were read back from disk are settled as those from memory 
   await using folder = await temporaryFolder()
   const run = await outputBench(folder.path)
   const { signal } = new AbortController()
-  for (let n = 1; n <= 40; n++) await run.output.offer(added(n), translate(added(n)), signal)
+  for (let n = 1; n <= 40; n++) await offerTo(run.output, added(n), translate, signal)
   run.output.complete('40' as ResourceVersion)
   await run.until('all are on disk', () => run.worker.stats().spool?.events === 40)
   assert.equal(run.output.watermark.value, undefined)
@@ -78,7 +81,7 @@ test('F40 a sink is owed a gap and a snapshot for what its disk has lost, and th
   await using folder = await temporaryFolder()
   const run = await outputBench(folder.path)
   const { signal } = new AbortController()
-  for (let n = 1; n <= 40; n++) await run.output.offer(added(n), translate(added(n)), signal)
+  for (let n = 1; n <= 40; n++) await offerTo(run.output, added(n), translate, signal)
   run.output.complete('40' as ResourceVersion)
   await run.until('all are on disk', () => run.worker.stats().spool?.events === 40)
   const last =

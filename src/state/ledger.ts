@@ -24,13 +24,19 @@ export interface LedgerOptions {
  * an object leaves it only when no sink may hold it any more. `told` is never newer than what every required sink has
  * settled.
  */
+interface Open {
+  events: number
+  /** The last of them tells of its end. */
+  isEnding: boolean
+}
+
 export class Ledger {
   readonly #state: StreamState
   readonly #bits: ReadonlyMap<string, number>
   readonly #required: number
   readonly #isKept: boolean
   /** Events about an object that a sink was offered and has not settled. */
-  readonly #open = new Map<string, Map<Uid, number>>()
+  readonly #open = new Map<string, Map<Uid, Open>>()
   /** The newest version that some required sinks have settled, and which; not those that all have. */
   readonly #settling = new Map<Uid, { version: ResourceVersion; by: number }>()
   /** To be written before what they cover is offered, */
@@ -63,10 +69,11 @@ export class Ledger {
     return ((this.#state.entries.get(uid)?.has ?? 0) & this.#bitOf(sink)) !== 0
   }
 
-  /** What the sink may hold. Entries may come and go while it is iterated. */
+  /** What the sink may hold, but for what it is being told the end of. Entries may come and go while it is iterated. */
   *held(sink: string): Generator<Held> {
     const bit = this.#bitOf(sink)
-    for (const [uid, { key, may }] of this.#state.entries) if (may & bit) yield { uid, key }
+    const open = this.#openOf(sink)
+    for (const [uid, { key, may }] of this.#state.entries) if (may & bit && !open.get(uid)?.isEnding) yield { uid, key }
   }
 
   /** The sink may be offered the object from now on, or holds it from a time that is not known. */
@@ -85,10 +92,13 @@ export class Ledger {
     this.#settle(uid, sink, version)
   }
 
-  /** The sink is offered an event about the object. */
-  offered(uid: Uid, sink: string): void {
-    const open = this.#openOf(sink)
-    open.set(uid, (open.get(uid) ?? 0) + 1)
+  /** The sink is offered an event about the object: a version of it, or its end. */
+  offered(uid: Uid, sink: string, what: 'version' | 'end'): void {
+    const all = this.#openOf(sink)
+    const open = all.get(uid) ?? { events: 0, isEnding: false }
+    open.events++
+    open.isEnding = what === 'end'
+    all.set(uid, open)
   }
 
   /** What was `offered` has been settled: this version of it. */
@@ -113,6 +123,8 @@ export class Ledger {
 
   /** What was `offered` is not told, because something newer is, or because it was dropped. */
   unsettled(uid: Uid, sink: string): void {
+    const open = this.#openOf(sink).get(uid)
+    if (open) open.isEnding = false
     this.#close(uid, sink)
   }
 
@@ -178,12 +190,13 @@ export class Ledger {
     if (this.#isKept) this.#changed.add(uid)
   }
 
+  /** Returns how many are left. */
   #close(uid: Uid, sink: string): number {
-    const open = this.#openOf(sink)
-    const left = (open.get(uid) ?? 1) - 1
-    if (left === 0) open.delete(uid)
-    else open.set(uid, left)
-    return left
+    const all = this.#openOf(sink)
+    const open = all.get(uid)
+    if (open && --open.events > 0) return open.events
+    all.delete(uid)
+    return 0
   }
 
   #recordsOf(uids: ReadonlySet<Uid>): readonly StateRecord[] {
@@ -200,7 +213,7 @@ export class Ledger {
     return bit
   }
 
-  #openOf(sink: string): Map<Uid, number> {
+  #openOf(sink: string): Map<Uid, Open> {
     const open = this.#open.get(sink)
     if (!open) throw new Error(`the stream ${this.#state.stream} has no sink ${sink}`)
     return open

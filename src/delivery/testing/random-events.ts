@@ -1,7 +1,6 @@
 /** The events and changes of random histories. */
 import type { ResourceVersion, Timestamp, Uid } from '../../kube/object.ts'
-import type { Snapshot } from '../../reconcile/change.ts'
-import type { Notable } from '../../translate/translate.ts'
+import type { Notable, Snapshot } from '../../reconcile/change.ts'
 import { event, version, type What } from '../scripted-sink.ts'
 import type { OutboundEvent } from '../sink.ts'
 import type { Step } from './random-history.ts'
