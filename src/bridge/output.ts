@@ -116,7 +116,7 @@ export class Output {
   /** What the change is to this sink: an object that it was not told of is new to it. Undefined: nothing. */
   formOf(change: Notable): Notable | undefined {
     const { sink } = this.view
-    if (change.type === 'Deleted') return this.#state.may(change.identity.uid, sink) ? change : undefined
+    if (change.type === 'Deleted') return this.#state.holds(change.identity.uid, sink) ? change : undefined
     if (change.type !== 'Updated' || change.previous || this.#state.has(change.object.metadata.uid, sink)) return change
     const { object, resourceVersion, observed, observedAt, collapsed } = change
     return { type: 'Added', object, resourceVersion, observed, observedAt, collapsed }

@@ -13,7 +13,6 @@ import {
   type ObjectKey,
   type Resource,
   type ResourceVersion,
-  type Timestamp,
 } from '../kube/object.ts'
 import { sleep } from '../lib/abort.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
@@ -23,7 +22,7 @@ import { identityOfKey } from '../reconcile/held.ts'
 import { planStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
 import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/snapshots.ts'
-import { type Held, Ledger } from '../state/ledger.ts'
+import { Ledger } from '../state/ledger.ts'
 import type { StateRecord } from '../state/record.ts'
 import type { StateStore } from '../state/store.ts'
 import type { StreamState } from '../state/stream-state.ts'
@@ -79,6 +78,7 @@ interface OutputAudience extends Audience {
 
 interface Following {
   readonly ledger: Ledger
+  readonly store: SnapshotStore<KubeObject>
   readonly translate: (change: Notable) => Translation
 }
 
@@ -98,7 +98,6 @@ export class BridgeStream {
   #state: StreamState | undefined
   #ledger: Ledger | undefined
   #noteTimer: Disposable | undefined
-  #replaced: Held[] = []
   #failure: Error | undefined
   #position: ResourceVersion | undefined
   /** The first list is in, and its snapshot has begun. */
@@ -209,26 +208,24 @@ export class BridgeStream {
     const parts = { stream: name, reader, store, audiences, resync, clock, random, snapshotId }
     const reconciler = new Reconciler({ ...parts, ...(notBefore && { notBefore }) })
     this.#reconciler = reconciler
-    this.#replaced = [...plan.replaced]
+    const following = { ledger, translate, store }
     for await (const portion of reconciler.changes(stop)) {
       this.#failure = undefined
-      if (portion.type === 'live') await this.#live(portion.changes, { ledger, translate }, drain)
-      else await this.#own(portion.audience.output, portion.changes, { ledger, translate, store }, drain)
+      if (portion.type === 'live') await this.#live(portion.changes, following, drain)
+      else await this.#own(portion.audience.output, portion.changes, following, drain)
     }
   }
 
-  async #live(changes: readonly Change[], { ledger, translate }: Following, drain: AbortSignal): Promise<void> {
+  async #live(changes: readonly Change[], following: Following, drain: AbortSignal): Promise<void> {
+    const { ledger, translate } = following
     for (const change of changes) for (const output of this.#outputs) output.expect(change)
     await this.#write(ledger.takeExpected())
     for (const change of changes) {
       this.#options.onChange(change)
       if (change.type === 'Gap' && change.cause === 'restored') await this.#startOver(ledger)
-      if (change.type === 'Progress') {
-        await this.#endReplaced(change.resourceVersion, translate, drain)
-        this.#complete(change.resourceVersion)
-      } else {
-        await this.#offer(change, translate, drain)
-      }
+      if (change.type === 'Progress') this.#complete(change.resourceVersion)
+      else await this.#offer(change, translate, drain)
+      if (change.type === 'Gap') await this.#endMissing(change, following, drain)
     }
     this.#noteSoon()
   }
@@ -237,7 +234,7 @@ export class BridgeStream {
   async #own(
     output: Output,
     changes: Iterable<Notable>,
-    { ledger, translate, store }: Following & { readonly store: SnapshotStore<KubeObject> },
+    { ledger, translate, store }: Following,
     drain: AbortSignal,
   ): Promise<void> {
     for (const change of changes) {
@@ -310,25 +307,20 @@ export class BridgeStream {
     if (restored || !this.#position || compareResourceVersions(position, this.#position) > 0) this.#position = position
   }
 
-  /** The names of these were known to be taken again when the process began. */
-  async #endReplaced(
-    resourceVersion: ResourceVersion,
-    translate: Following['translate'],
-    drain: AbortSignal,
-  ): Promise<void> {
-    const observedAt = this.#options.clock.now().toISOString() as Timestamp
-    const seen = { resourceVersion, observed: 'relist', observedAt, collapsed: true } as const
-    for (const held of this.#replaced.splice(0)) {
+  /**
+   * What sinks may hold and is not there any more. The differences that follow a gap do not name all of it: of what an
+   * earlier process has told, and was not at the position from which this one goes on, they know nothing.
+   */
+  async #endMissing({ to, observedAt }: Notable & { readonly type: 'Gap' }, following: Following, drain: AbortSignal) {
+    const { ledger, translate, store } = following
+    const seen = { resourceVersion: to, observed: 'relist', observedAt, collapsed: true } as const
+    for (const held of ledger.all()) {
+      const here = store.get(held.key)
+      if (here?.metadata.uid === held.uid) continue
       const identity = identityOfKey(held)
-      const gone = {
-        type: 'Deleted',
-        identity,
-        object: undefined,
-        finalStateKnown: false,
-        gone: true,
-        ...seen,
-      } as const
-      await this.#offer(gone, translate, drain)
+      const gone = here !== undefined || store.scope === 'whole'
+      const change = { type: 'Deleted', identity, object: undefined, finalStateKnown: false, gone, ...seen } as const
+      await this.#offer(change, translate, drain)
     }
   }
 

@@ -1,7 +1,7 @@
 import type { KubeErrorCode } from '../kube/errors.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { assertNever } from '../lib/assert-never.ts'
-import { beforeList, type ListBegun, type Position, type State, type StreamAsk } from './state.ts'
+import { beforeList, type ListBegun, newestOf, type Position, type State, type StreamAsk } from './state.ts'
 
 /** Where a stream goes on after a failed call or watch. Which wait comes first is not decided here (pace.ts). */
 export function cure<T extends KubeObject>(state: State<T>, code: KubeErrorCode): State<T> {
@@ -109,21 +109,22 @@ const watchCures = {
 } as const satisfies Record<KubeErrorCode, { readonly start: Cure; readonly open: Cure }>
 
 function cureWatch<T extends KubeObject>(
-  { resourceVersion, unusableAfter }: Position,
+  { resourceVersion, unusableAfter, seen }: Position,
   cure: Cure,
   code: KubeErrorCode,
 ): State<T> {
+  const newest = newestOf({ resourceVersion, unusableAfter, seen })
   switch (cure) {
     case 'again':
-      return { type: 'Listed', resourceVersion, unusableAfter }
+      return { type: 'Listed', resourceVersion, unusableAfter, seen }
     case 'check':
-      return { type: 'Lost', resourceVersion, unusableAfter }
+      return { type: 'Lost', resourceVersion, unusableAfter, seen }
     case 'relist':
-      return beforeList(code === 'expired' ? 'expired' : 'server-error', resourceVersion)
+      return beforeList(code === 'expired' ? 'expired' : 'server-error', newest)
     case 'skip':
       return unusableAfter === resourceVersion
-        ? beforeList('unusable', resourceVersion)
-        : { type: 'Listed', resourceVersion, unusableAfter: resourceVersion }
+        ? beforeList('unusable', newest)
+        : { type: 'Listed', resourceVersion, unusableAfter: resourceVersion, seen }
     default:
       return assertNever(cure)
   }

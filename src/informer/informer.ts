@@ -16,7 +16,7 @@ import { Lockstep } from './lockstep.ts'
 import { type InformerFault, type StreamObserver, silentObserver } from './observer.ts'
 import { reflect } from './reflector.ts'
 import { type ReflectorOptions, reflectorDefaults } from './reflector-options.ts'
-import { beforeList, type State } from './state.ts'
+import { beforeList, newestOf, type State } from './state.ts'
 import type { Item, WatchEvent } from './watch-event.ts'
 
 export interface InformerOptions<T extends KubeObject> {
@@ -59,6 +59,8 @@ export interface InformerOptions<T extends KubeObject> {
 export interface InformerStart<T extends KubeObject> {
   readonly type: 'Resume' | 'Compare'
   readonly resourceVersion: ResourceVersion
+  /** The newest version that the server is known to have had; a lower one proves that it was restored. */
+  readonly seen: ResourceVersion
   readonly objects: readonly T[]
 }
 
@@ -247,11 +249,11 @@ export class Informer<T extends KubeObject = KubeObject> {
   #prime(): State<T> | undefined {
     const { start } = this.#options
     if (!start) return undefined
-    const { type, resourceVersion, objects } = start
+    const { type, resourceVersion, seen, objects } = start
     const listed = objects.map((object) => ({ type: 'InitApply', object }) as const)
     this.#receive([{ type: 'Init' }, ...listed, { type: 'InitDone', cause: 'primed', resourceVersion }])
-    if (type === 'Compare') return beforeList('restart', resourceVersion)
-    return { type: 'Lost', resourceVersion, unusableAfter: undefined }
+    if (type === 'Compare') return beforeList('restart', newestOf({ resourceVersion, unusableAfter: undefined, seen }))
+    return { type: 'Lost', resourceVersion, unusableAfter: undefined, seen }
   }
 
   #close(): void {

@@ -5,14 +5,14 @@ import type { KubeObject } from '../kube/object.ts'
 import { assertNever } from '../lib/assert-never.ts'
 import { cure } from './cure.ts'
 import { type ReflectorOptions, watchTimeoutSeconds } from './reflector-options.ts'
-import { beforeList, type State, type Step } from './state.ts'
+import { beforeList, newestOf, type State, type Step } from './state.ts'
 import type { Item } from './watch-event.ts'
 
 /** A watch that closes sooner, without a frame, has told nothing: perhaps it never will. */
 const SHORT_WATCH_MS = 1000
 
 export async function openWatch<T extends KubeObject>(
-  { resourceVersion, unusableAfter }: State<T> & { type: 'Listed' },
+  { resourceVersion, unusableAfter, seen }: State<T> & { type: 'Listed' },
   api: ListWatch<T>,
   options: ReflectorOptions,
   signal: AbortSignal,
@@ -23,7 +23,7 @@ export async function openWatch<T extends KubeObject>(
   const openedAt = options.clock.monotonic()
   return [
     [{ type: 'Opened' }],
-    { type: 'Watching', resourceVersion, unusableAfter, frames, chunks, openedAt, framesSeen: 0 },
+    { type: 'Watching', resourceVersion, unusableAfter, seen, frames, chunks, openedAt, framesSeen: 0 },
   ]
 }
 
@@ -64,17 +64,17 @@ export async function readWatch<T extends KubeObject>(
 
 /** After the server has closed the watch, cleanly. */
 export async function watchClosed<T extends KubeObject>(
-  { frames, framesSeen, openedAt, resourceVersion, unusableAfter }: State<T> & { type: 'Watching' },
+  { frames, framesSeen, openedAt, resourceVersion, unusableAfter, seen }: State<T> & { type: 'Watching' },
   { clock, observer }: ReflectorOptions,
 ): Promise<Step<T>> {
   await close(frames)
   if (framesSeen > 0 || clock.monotonic() - openedAt >= SHORT_WATCH_MS) {
     observer.watchEnded('closed')
-    return [[], { type: 'Listed', resourceVersion, unusableAfter }]
+    return [[], { type: 'Listed', resourceVersion, unusableAfter, seen }]
   }
   observer.watchEnded('short')
   const error = new KubeError('reset', 'the server closed the watch within a second, without a frame')
-  return [[{ type: 'Failed', error }], beforeList('short-watch', resourceVersion)]
+  return [[{ type: 'Failed', error }], beforeList('short-watch', newestOf({ resourceVersion, unusableAfter, seen }))]
 }
 
 /** The response is no longer wanted, so how its closing fails concerns nobody. */

@@ -43,7 +43,7 @@ export function nextPage<T extends KubeObject>(
   }
   items.push({ type: 'InitDone', cause, resourceVersion })
   observer.listed('paged', objects, resourceVersion)
-  return [items, { type: 'Listed', resourceVersion, unusableAfter: undefined }]
+  return [items, { type: 'Listed', resourceVersion, unusableAfter: undefined, seen: undefined }]
 }
 
 /**

@@ -41,7 +41,12 @@ async function stepAfter(answer: ReturnType<typeof watch | typeof list>, before:
   return { items, next, api, clock, signal }
 }
 
-const listed: State<KubeObject> = { type: 'Listed', resourceVersion: rv(10), unusableAfter: undefined }
+const listed: State<KubeObject> = {
+  type: 'Listed',
+  resourceVersion: rv(10),
+  unusableAfter: undefined,
+  seen: undefined,
+}
 
 /** The same for a watch that is open: what its first chunk leads to. */
 async function stepOpen(act: Act) {

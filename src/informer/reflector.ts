@@ -16,7 +16,7 @@ import type { StreamObserver } from './observer.ts'
 import { Pace } from './pace.ts'
 import { firstPage, nextPage } from './paged-list.ts'
 import type { ReflectorOptions } from './reflector-options.ts'
-import { beforeList, type State, type Step } from './state.ts'
+import { beforeList, newestOf, type State, type Step } from './state.ts'
 import { openStream, readStream } from './streamed-list.ts'
 import type { Item } from './watch-event.ts'
 
@@ -118,10 +118,9 @@ async function begin<T extends KubeObject>(
 /** A watch at a version that the server has yet to reach opens, and drops all that comes before it. */
 function checked<T extends KubeObject>(state: State<T> & { type: 'Lost' }, page: ListPage<T>): Step<T> {
   const { resourceVersion, unusableAfter } = state
-  if (compareResourceVersions(page.resourceVersion, resourceVersion) < 0) {
-    return [[], beforeList('restored', resourceVersion)]
-  }
-  return [[], { type: 'Listed', resourceVersion, unusableAfter }]
+  const newest = newestOf(state)
+  if (compareResourceVersions(page.resourceVersion, newest) < 0) return [[], beforeList('restored', newest)]
+  return [[], { type: 'Listed', resourceVersion, unusableAfter, seen: page.resourceVersion }]
 }
 
 function asKubeError(error: unknown): KubeError {

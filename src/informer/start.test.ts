@@ -10,7 +10,12 @@ const remembered = (key: string, version: number): KubeObject => {
 }
 
 test('C68 resumed where it ended, what has changed since comes as if it had been there', async () => {
-  const start = { type: 'Resume', resourceVersion: rv(9), objects: [pod('shop/a', 3), pod('shop/b', 5)] } as const
+  const start = {
+    type: 'Resume',
+    resourceVersion: rv(9),
+    seen: rv(9),
+    objects: [pod('shop/a', 3), pod('shop/b', 5)],
+  } as const
   await using rig = new Rig([list(20, []), watch([modified(pod('shop/a', 12)), deleted(pod('shop/b', 14))])], { start })
   const deltas = await rig.full()
   assert.deepEqual(deltas.map(inShort), [
@@ -26,7 +31,12 @@ test('C68 resumed where it ended, what has changed since comes as if it had been
 })
 
 test('C68 where the history no longer reaches back so far, the differences follow a gap', async () => {
-  const start = { type: 'Resume', resourceVersion: rv(9), objects: [pod('shop/a', 3), pod('shop/b', 5)] } as const
+  const start = {
+    type: 'Resume',
+    resourceVersion: rv(9),
+    seen: rv(9),
+    objects: [pod('shop/a', 3), pod('shop/b', 5)],
+  } as const
   const script = [list(20, []), watchFails('expired'), list(30, [pod('shop/a', 3), pod('shop/c', 25)]), watch()]
   await using rig = new Rig(script, { start })
   assert.deepEqual((await rig.deltas(5_000)).slice(3), [
@@ -38,7 +48,7 @@ test('C68 where the history no longer reaches back so far, the differences follo
 })
 
 test('F13 a server whose versions have gone back meanwhile is one that was restored', async () => {
-  const start = { type: 'Resume', resourceVersion: rv(9), objects: [pod('shop/a', 3)] } as const
+  const start = { type: 'Resume', resourceVersion: rv(9), seen: rv(9), objects: [pod('shop/a', 3)] } as const
   await using rig = new Rig([list(7, []), list(7, [pod('shop/a', 3)]), watch()], { start })
   const gaps = (await rig.full(5_000)).filter((delta) => delta.type === 'Gap')
   assert.deepEqual(
@@ -49,7 +59,7 @@ test('F13 a server whose versions have gone back meanwhile is one that was resto
 
 test('C68 compared with what is remembered, only what differs is told, and the state before is not known', async () => {
   const objects = [remembered('shop/same', 3), remembered('shop/newer', 4), remembered('shop/gone', 5)]
-  const start = { type: 'Compare', resourceVersion: rv(9), objects } as const
+  const start = { type: 'Compare', resourceVersion: rv(9), seen: rv(9), objects } as const
   const here = [pod('shop/same', 3), pod('shop/newer', 15), pod('shop/new', 16)]
   await using rig = new Rig([list(20, here), watch([modified(pod('shop/same', 22))])], { start })
   const deltas = (await rig.full()).slice(4)

@@ -1,5 +1,5 @@
 import type { Frame, Frames } from '../kube/list-watch.ts'
-import type { KubeObject, ResourceVersion, Uid } from '../kube/object.ts'
+import { compareResourceVersions, type KubeObject, type ResourceVersion, type Uid } from '../kube/object.ts'
 import type { InitCause, Item } from './watch-event.ts'
 
 /** What is known about a stream: exactly what the next step needs. */
@@ -69,6 +69,8 @@ export interface Position {
   readonly resourceVersion: ResourceVersion
   /** Where an unusable frame was met. Met again at the same place, only a list leads past it. */
   readonly unusableAfter: ResourceVersion | undefined
+  /** A newer version that the server has shown and the stream has not reached: a lower one proves a restore. */
+  readonly seen: ResourceVersion | undefined
 }
 
 /** What a page with more to come is known by. */
@@ -76,6 +78,11 @@ export interface Landmark {
   readonly next: string
   readonly first: Uid | undefined
   readonly last: Uid | undefined
+}
+
+/** The newest version that the server is known to have had. */
+export function newestOf({ resourceVersion, seen }: Position): ResourceVersion {
+  return seen !== undefined && compareResourceVersions(seen, resourceVersion) > 0 ? seen : resourceVersion
 }
 
 /** Before a list. After a restored history the server has yet to reach the version that was the last one. */

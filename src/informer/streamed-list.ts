@@ -141,7 +141,7 @@ async function goOn<T extends KubeObject>(
   items.push({ type: 'InitDone', cause: wentBack ? 'restored' : cause, resourceVersion })
   options.observer.listed('streamed', objects, resourceVersion)
   options.observer.watchStarted()
-  const position = { resourceVersion, unusableAfter: undefined }
+  const position = { resourceVersion, unusableAfter: undefined, seen: undefined }
   // the marker is a frame: a watch that ends now has not been in vain
   const watching = { type: 'Watching', ...position, frames, chunks, openedAt, framesSeen: 1 } as const
   const [more, next] = await readWatch(watching, rest, options)

@@ -11,7 +11,7 @@ export interface DebtParts {
   readonly cause: DebtCause
   /** Up to here the sink was told everything; undefined: that is not known. */
   readonly from: ResourceVersion | undefined
-  /** It is made up for at once, room or not. */
+  /** See `Debt.isUrgent`. */
   readonly isUrgent: boolean
   /** What the sink may hold. Iterated while that changes. */
   readonly held: () => Iterator<Held>
@@ -26,12 +26,14 @@ export interface DebtParts {
  */
 export class Debt {
   readonly #parts: DebtParts
+  #isUrgent: boolean
   #left: Iterator<Held> | undefined
   /** What went while the sink was told of what had gone before. */
   readonly #departed = new Map<Uid, Held>()
 
   constructor(parts: DebtParts) {
     this.#parts = parts
+    this.#isUrgent = parts.isUrgent
   }
 
   get kind(): DebtKind {
@@ -46,8 +48,9 @@ export class Debt {
     return this.#parts.from
   }
 
+  /** It is made up for at once, room or not. */
   get isUrgent(): boolean {
-    return this.#parts.isUrgent
+    return this.#isUrgent
   }
 
   /** Whether the gap was told, if there is to be one, and not lost again. */
@@ -59,8 +62,9 @@ export class Debt {
     this.#left = this.#parts.held()
   }
 
-  /** Something that was told since was lost: it is all to be told again. */
+  /** Something that was told since was lost, for want of room: it is all to be told again, when there is some. */
   reopen(): void {
+    this.#isUrgent = false
     this.#left = undefined
     this.#departed.clear()
   }

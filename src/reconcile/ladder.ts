@@ -19,7 +19,6 @@ import {
   resourceVersion,
   type Uid,
 } from '../kube/object.ts'
-import type { Held } from '../state/ledger.ts'
 import type { DebtKind, LedgerEntry } from '../state/record.ts'
 import type { Kept } from '../state/store.ts'
 import type { StreamState } from '../state/stream-state.ts'
@@ -57,8 +56,6 @@ export interface StartPlan {
   readonly informer: InformerStart<KubeObject> | undefined
   /** No snapshot begins before this position: the server has been there. */
   readonly notBefore: ResourceVersion | undefined
-  /** What sinks may hold although its name is known to have been taken again. */
-  readonly replaced: readonly Held[]
   readonly sinks: ReadonlyMap<string, SinkStart>
   /** The server's versions are lower than known ones: all sinks are to forget what they know of positions. */
   readonly isRestored: boolean
@@ -87,26 +84,25 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
   if (objects) {
     return {
       rung: 'replay',
-      informer: { type: 'Resume', resourceVersion: checkpoint, objects },
+      informer: { type: 'Resume', resourceVersion: checkpoint, seen: newest, objects },
       notBefore: newest,
-      replaced: [],
       sinks: startsOf(options, (sink) => ({ debt: debtOf(sink, state, checkpoint), skips: 'settled' })),
       isRestored: false,
     }
   }
   if (keeps !== 'ledger') return announce(options, 'known')
-  const { newest: remembered, replaced } = byKey(state.entries)
+  const remembered = newestOfEachKey(state.entries)
   return {
     rung: 'compare',
     informer: {
       type: 'Compare',
       resourceVersion: checkpoint,
+      seen: newest,
       objects: remembered.map(([uid, { key, told = UNKNOWN }]) =>
         asRemembered(options.typeMeta, { ...identityOfKey({ uid, key }), resourceVersion: told }),
       ),
     },
     notBefore: newest,
-    replaced,
     sinks: startsOf(options, (sink) => {
       // what was told is known of the required ones only
       const behind = sink.required ? undefined : ({ kind: 'missed', cause: 'restart' } as const)
@@ -158,7 +154,6 @@ function announce(options: LadderOptions, why: 'known' | 'redefined' | 'restored
     rung: 'announce',
     informer: undefined,
     notBefore: undefined,
-    replaced: [],
     sinks: starts,
     isRestored: why === 'restored',
   }
@@ -191,14 +186,9 @@ async function listedAt(
   }
 }
 
-/** Of several objects that had one name, all but the last that was noted are gone. */
-function byKey(entries: ReadonlyMap<Uid, LedgerEntry>) {
+/** Of several objects that had one name, the last that was noted: the others are gone. */
+function newestOfEachKey(entries: ReadonlyMap<Uid, LedgerEntry>): readonly (readonly [Uid, LedgerEntry])[] {
   const newest = new Map<string, readonly [Uid, LedgerEntry]>()
-  const replaced: Held[] = []
-  for (const [uid, entry] of entries) {
-    const older = newest.get(entry.key)
-    if (older) replaced.push({ uid: older[0], key: entry.key })
-    newest.set(entry.key, [uid, entry])
-  }
-  return { newest: [...newest.values()], replaced }
+  for (const [uid, entry] of entries) newest.set(entry.key, [uid, entry])
+  return [...newest.values()]
 }

@@ -48,11 +48,13 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   readonly #members = new Members()
   readonly #snapshots: ReadonlyMap<A, Snapshots<T>>
   #position: ResourceVersion | undefined
+  #notBefore: ResourceVersion | undefined
   #wake: () => void = () => {}
 
   constructor(options: ReconcilerOptions<T, A>) {
-    const { audiences, reader } = options
+    const { audiences, reader, notBefore } = options
     this.#options = options
+    this.#notBefore = notBefore
     const inStep = () => reader.inStep
     const onDue = () => this.#wake()
     const parts = { ...options, members: this.#members, inStep, onDue }
@@ -65,9 +67,10 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   }
 
   get #hasStarted(): boolean {
-    const { notBefore } = this.#options
-    if (!this.#position || !notBefore) return this.#position !== undefined
-    return compareResourceVersions(this.#position, notBefore) >= 0
+    if (!this.#position) return false
+    if (this.#notBefore && compareResourceVersions(this.#position, this.#notBefore) < 0) return false
+    this.#notBefore = undefined
+    return true
   }
 
   /** Asks for a snapshot for everybody, as soon as none is running for them; several requests are one. */
@@ -159,6 +162,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
 
   /** The server has another history now: no snapshot of the old one can end, and a full one of the new is owed. */
   #startOver(position: ResourceVersion): Iterable<Portion<T, A>> {
+    this.#notBefore = undefined
     for (const snapshots of this.#snapshots.values()) snapshots.require('gap')
     return this.#abort(position, 'the server was restored')
   }

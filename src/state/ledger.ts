@@ -64,6 +64,11 @@ export class Ledger {
     return ((this.#state.entries.get(uid)?.may ?? 0) & this.#bitOf(sink)) !== 0
   }
 
+  /** Whether the sink may hold the object, and is not being told its end. */
+  holds(uid: Uid, sink: string): boolean {
+    return this.may(uid, sink) && !this.#openOf(sink).get(uid)?.isEnding
+  }
+
   /** Whether the sink has settled a version of it, and not its end. */
   has(uid: Uid, sink: string): boolean {
     return ((this.#state.entries.get(uid)?.has ?? 0) & this.#bitOf(sink)) !== 0
@@ -74,6 +79,11 @@ export class Ledger {
     const bit = this.#bitOf(sink)
     const open = this.#openOf(sink)
     for (const [uid, { key, may }] of this.#state.entries) if (may & bit && !open.get(uid)?.isEnding) yield { uid, key }
+  }
+
+  /** What any sink may hold. */
+  *all(): Generator<Held> {
+    for (const [uid, { key }] of this.#state.entries) yield { uid, key }
   }
 
   /** The sink may be offered the object from now on, or holds it from a time that is not known. */
