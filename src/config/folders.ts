@@ -1,6 +1,7 @@
 /** Folders on a disk: where a sink has one, and that nothing else has it. */
 import { resolve } from 'node:path'
 import type { SinkConfig } from './bridge-config.ts'
+import type { ProcessConfig } from './process-section.ts'
 import type { Entry } from './references.ts'
 import type { SchemaProblem } from './schema-problem.ts'
 
@@ -21,7 +22,23 @@ export function checkSpools(sinks: readonly Entry<SinkConfig>[]): readonly Schem
   })
 }
 
-/** Two sinks, or a sink and the dead letters, in one folder. `taken`: folders by what they are for. */
+/** A state on disk needs a folder of its own, and a folder such a state. */
+export function checkState({ state, deadLetters }: Partial<ProcessConfig>): readonly SchemaProblem[] {
+  if (state?.type === 'file' && state.path === undefined) {
+    const message = 'a state on disk needs a folder'
+    return [{ path: ['state', 'type'], about: 'value', message, expected: 'state.path beside it' }]
+  }
+  if (state?.type !== 'file' && state?.path !== undefined) {
+    const message = `with type: ${state.type} nothing is written to a disk`
+    return [{ path: ['state', 'path'], about: 'key', message, expected: 'type: file, or no path' }]
+  }
+  if (state?.path === undefined || deadLetters?.path === undefined) return []
+  if (resolve(state.path) !== resolve(deadLetters.path)) return []
+  const message = 'the folder is that of the dead letters, too'
+  return [{ path: ['state', 'path'], about: 'value', message, expected: 'a folder of its own' }]
+}
+
+/** Two sinks, or a sink and the dead letters or the state, in one folder. `taken`: folders by what they are for. */
 export function checkFolders(
   sinks: readonly Entry<SinkConfig>[],
   taken: Readonly<Record<string, string | undefined>>,

@@ -16,7 +16,7 @@ import {
   sinkSchema,
 } from './bridge-config.ts'
 import { type ConfigDocument, readDocument } from './document.ts'
-import { checkFolders, checkSpools } from './folders.ts'
+import { checkFolders, checkSpools, checkState } from './folders.ts'
 import { interpreted } from './interpreted-schema.ts'
 import { type Arguments, type Environment, layer, leavesOf, misspelledVariables } from './layers.ts'
 import { isModule } from './module-pattern.ts'
@@ -82,8 +82,9 @@ export async function loadConfig(
   const section = Object.entries(value).filter(([name]) => sound && name in processSchema.properties)
   const layered = layer(schemas.process, { file: Object.fromEntries(section), env, args })
 
-  const { deadLetters } = layered.value as Partial<ProcessConfig>
-  const byFolder = checkFolders(lists.sinks, { 'the dead letters': deadLetters?.path })
+  const whole = layered.value as Partial<ProcessConfig>
+  const taken = { 'the dead letters': whole.deadLetters?.path, 'the state': whole.state?.path }
+  const byFolder = [...checkState(whole), ...checkFolders(lists.sinks, taken)]
   const inFile = [...bySchema, ...byMeaning, ...byFolder].map((problem) => placed(problem, document)).sort(byPlace)
   if (inFile.length + layered.problems.length > 0) throw new ConfigError([...inFile, ...layered.problems])
   const warnings = [...(await warningsOf(lists)), ...(await missingFiles(processSchema, layered.value, []))]

@@ -289,9 +289,11 @@ export async function keepLives(history: Lives, keeps: Kept): Promise<Readonly<R
         server.compact()
         break
       case 'restore':
-        if (keeps === 'nothing') break // a process that begins after it cannot know
-        server.restore(one.versions)
         // one that overtakes what was known before anybody looks cannot be told from one that went on
+        if (keeps === 'nothing') break
+        for (const target of targets) target.isUp = true // a sink that blocks keeps its stream from looking
+        await clock.advance(60_000)
+        server.restore(one.versions)
         await clock.advance(60_000)
         break
       case 'redefine':

@@ -1,0 +1,83 @@
+/** A bridge that was killed, and what happened meanwhile: a real API server, a real receiver, state on a disk. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { temporaryFolder } from '../../src/journal/testing/kit.ts'
+import { eventually } from '../support/eventually.ts'
+import type { TestApiServer } from '../testbed/api-server.ts'
+import { startBridge } from './support/bridge-process.ts'
+import { FaultyReceiver } from './support/faulty-receiver.ts'
+import { compare } from './support/oracle.ts'
+import { operate, prefixes, resources } from './support/random-operations.ts'
+import { startCluster, webhook } from './support/stand.ts'
+
+const namespaces = ['shop']
+
+interface Meanwhile {
+  readonly seed: number
+  /** What happens to the server while the bridge is away, after the operations. */
+  readonly then: (server: TestApiServer) => Promise<void>
+}
+
+/** Operations before, while the bridge is killed, and after. */
+async function restart({ seed, then }: Meanwhile) {
+  await using server = await startCluster(namespaces)
+  await using receiver = await FaultyReceiver.start()
+  await using folder = await temporaryFolder()
+  const kubeconfig = await server.kubeconfig()
+  const config = {
+    state: { type: 'file', path: folder.path },
+    sources: [{ name: 'all', resources, namespaces }],
+    sinks: [webhook('audit', receiver.url, { queue: { whenFull: 'block' } })],
+  }
+  const write = (part: number, count: number) => operate(server.admin, { count, seed: seed + part, namespaces })
+  const recorder = await server.record()
+  const arrived = async () => {
+    const history = await recorder.until(await server.revision(), ...prefixes)
+    const isThere = () => compare(history, receiver.events).problems.length === 0
+    await eventually(isThere, { what: 'all has arrived' }).catch(() => undefined) // the comparison says what is missing
+    return compare(history, receiver.events)
+  }
+  await using first = await startBridge({ kubeconfig, config })
+  await first.ready()
+  await write(1, 150)
+  await arrived()
+  await first.end('SIGKILL')
+  await write(2, 300)
+  await then(server)
+  await using second = await startBridge({ kubeconfig, config })
+  await second.ready()
+  await write(3, 50)
+  const result = await arrived()
+  const rungs = (await second.log()).flatMap(({ rung }) => (typeof rung === 'string' ? [rung] : []))
+  assert.equal(await second.end('SIGTERM'), 0)
+  return { result, rungs, snapshots: receiver.events.filter(({ type }) => type.includes('snapshot.begin')).length }
+}
+
+const seed = Math.floor(Math.random() * 1e6)
+
+test('P1 P3 P4 F32 after a kill -9 every version and every deletion arrives as if the bridge had never been away', async (t) => {
+  t.diagnostic(`seed ${seed}`)
+  const { result, rungs, snapshots } = await restart({ seed, then: async () => {} })
+  t.diagnostic(JSON.stringify({ ...result, rungs }))
+  assert.deepEqual(result.problems, [])
+  assert.deepEqual([result.delivered, result.collapsed, result.gaps], [result.versions, 0, 0])
+  assert.deepEqual(new Set(rungs), new Set(['replay']))
+  assert.equal(snapshots, resources.length, 'those of the first start alone')
+})
+
+test('P3 P5 F01 where the history was compacted away meanwhile, a gap and the differences arrive, every deletion among them', async (t) => {
+  t.diagnostic(`seed ${seed}`)
+  const { result, rungs, snapshots } = await restart({
+    seed,
+    then: async (server) => {
+      await server.compact()
+      await server.kill() // its watch cache begins anew
+      await server.start()
+    },
+  })
+  t.diagnostic(JSON.stringify({ ...result, rungs }))
+  assert.deepEqual(result.problems, [])
+  assert.ok(rungs.includes('compare'), rungs.join())
+  assert.ok(result.gaps > 0 && result.collapsed > 0)
+  assert.equal(snapshots, resources.length, 'those of the first start alone')
+})
