@@ -13,6 +13,7 @@ import { Discovery } from './bridge/discovery.ts'
 import { Informers, type Selection } from './bridge/informers.ts'
 import { objectionTo } from './bridge/objection.ts'
 import { Output, type SnapshotOutcome } from './bridge/output.ts'
+import { pastOf } from './bridge/past-of-server.ts'
 import { loadRedaction } from './bridge/redaction.ts'
 import type { Environment } from './bridge/secret.ts'
 import { type RunningSink, startSinks } from './bridge/sinks.ts'
@@ -327,8 +328,7 @@ export class Bridge {
       discover: () => discovery.find(resource),
       required: this.#sinks.filter((sink) => sink.required).map((sink) => sink.name),
       store: this.#store,
-      listWatch: (found) => this.#listWatch(found, selection),
-      pageSize: config.apiServer.pageSize,
+      past: (found) => pastOf(this.#listWatch(found, selection), config.apiServer.pageSize),
       definition: [selection, config.redaction],
       informer: (found, start) => informers.get(name, found, selection, start),
       onStart: (plan) => tellStart(name, plan, this.#telemetry),

@@ -28,6 +28,7 @@ import { ManualClock } from '../lib/manual-clock.ts'
 import { allOn, wholeObject } from '../route/view.ts'
 import { MemoryStore } from '../state/store.ts'
 import { Output } from './output.ts'
+import { pastOf } from './past-of-server.ts'
 import { BridgeStream } from './stream.ts'
 
 /** A target that is there or not; what it takes, it takes after a while, unless something about that one event is wrong. */
@@ -234,9 +235,8 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
       required: ['flaky', 'well'],
       store: new MemoryStore(),
       definition: {},
-      pageSize: 500,
       onStart: () => {},
-      listWatch: () => new ScriptedListWatch([], clock),
+      past: () => pastOf(new ScriptedListWatch([], clock), 500),
       discover: async () => resources[index] as Resource,
       informer: () => informer,
       onChange: () => {},

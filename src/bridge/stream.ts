@@ -5,7 +5,6 @@
 import { hash } from 'node:crypto'
 import type { Informer, InformerStart } from '../informer/informer.ts'
 import { KubeError } from '../kube/errors.ts'
-import type { ListWatch } from '../kube/list-watch.ts'
 import {
   apiVersionOf,
   compareResourceVersions,
@@ -19,7 +18,7 @@ import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
 import { identityOfKey } from '../reconcile/held.ts'
-import { planStart, type StartPlan } from '../reconcile/ladder.ts'
+import { type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
 import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/snapshots.ts'
 import { Ledger } from '../state/ledger.ts'
@@ -49,9 +48,7 @@ export interface BridgeStreamOptions {
   readonly discover: () => Promise<Resource>
   /** Shared with every other stream over the same objects; already started, until the bridge stops. */
   readonly informer: (resource: Resource, start: InformerStart<KubeObject> | undefined) => Informer
-  readonly listWatch: (resource: Resource) => ListWatch<KubeObject>
-  /** Objects per page of a list. */
-  readonly pageSize: number
+  readonly past: (resource: Resource) => PastOfServer
   /** What the stream is about, besides its resource: a change of it is noticed after a restart. */
   readonly definition: unknown
   /** How it has started. */
@@ -100,6 +97,8 @@ export class BridgeStream {
   #noteTimer: Disposable | undefined
   #failure: Error | undefined
   #position: ResourceVersion | undefined
+  /** It goes on where it ended: there may be nothing to tell. */
+  #isResumed = false
   /** The first list is in, and its snapshot has begun. */
   #synced = false
 
@@ -194,6 +193,7 @@ export class BridgeStream {
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
     const { name, cluster, scope, resync, clock, random, snapshotId } = this.#options
     const { ledger, plan } = await this.#begin(resource, stop)
+    this.#isResumed = plan.informer !== undefined
     const informer = this.#options.informer(resource, plan.informer)
     using reader = informer.deltas(stop)
     this.#informer = informer
@@ -250,7 +250,7 @@ export class BridgeStream {
 
   /** What is remembered of the stream, and how it and each of its sinks begin. */
   async #begin(resource: Resource, stop: AbortSignal): Promise<{ readonly ledger: Ledger; readonly plan: StartPlan }> {
-    const { name, store, required, pageSize, onStart } = this.#options
+    const { name, store, required, onStart } = this.#options
     await this.note() // what an earlier try has settled
     this.#state ??= await store.stateOf(name)
     const state = this.#state
@@ -259,10 +259,10 @@ export class BridgeStream {
       return { name: sink, view: fingerprint([payload, [...on].sort()]), required: required.includes(sink) }
     })
     const typeMeta = { apiVersion: apiVersionOf(resource), kind: resource.kind }
-    const api = this.#options.listWatch(resource)
+    const server = this.#options.past(resource)
     // one that was followed before has an informer that stands somewhere else
     const keeps = this.#informer ? 'nothing' : store.keeps
-    const plan = await planStart({ state, keeps, definition, sinks, typeMeta, api, pageSize }, stop)
+    const plan = await planStart({ state, keeps, definition, sinks, typeMeta, server }, stop)
     await this.#record([
       { type: 'stream', stream: name, definition, sinks: sinks.map(({ name: sink, view }) => ({ name: sink, view })) },
       ...(plan.isRestored ? [{ type: 'restored', stream: name } as const] : []),
@@ -270,7 +270,8 @@ export class BridgeStream {
         ([sink, { debt }]): StateRecord => ({ type: 'debt', stream: name, sink, kind: debt?.kind }),
       ),
     ])
-    const ledger = new Ledger(state, { required, keeps: store.keeps })
+    const holding = sinks.filter((sink) => sink.required).map((sink) => sink.name)
+    const ledger = new Ledger(state, { required: holding, keeps: store.keeps })
     this.#ledger = ledger
     for (const output of this.#outputs) {
       const start = plan.sinks.get(output.view.sink)
@@ -327,7 +328,7 @@ export class BridgeStream {
   #complete(position: ResourceVersion): void {
     for (const output of this.#outputs) output.complete(position)
     this.#position = position
-    this.#synced = true
+    if (this.#isResumed) this.#synced = true
   }
 
   async #record(records: readonly StateRecord[]): Promise<void> {

@@ -6,7 +6,7 @@ const processDefaults = {
   http: { listen: ':8080' },
   admin: { listen: '127.0.0.1:8090' },
   log: { level: 'info' },
-  state: { type: 'memory' },
+  state: { type: 'memory', fsync: 'always' },
   deadLetters: { bytes: '256MiB' },
   shutdown: { drain: '20s' },
   redaction: {
@@ -60,7 +60,7 @@ cluster: prod-eu
 http: { listen: '[::1]:9090' }
 admin: { listen: off }
 log: { level: debug, format: pretty }
-state: { type: memory }
+state: { type: file, path: /state, fsync: interval }
 deadLetters: { path: /var/lib/deltawire/dead-letters, bytes: 1GiB }
 shutdown: { drain: 1.5h }
 redaction:
@@ -108,7 +108,7 @@ sinks:
     http: { listen: '[::1]:9090' },
     admin: { listen: 'off' },
     log: { level: 'debug', format: 'pretty' },
-    state: { type: 'memory' },
+    state: { type: 'file', path: '/state', fsync: 'interval' },
     deadLetters: { path: '/var/lib/deltawire/dead-letters', bytes: '1GiB' },
     shutdown: { drain: '1.5h' },
     redaction: {

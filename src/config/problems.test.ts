@@ -280,12 +280,27 @@ const cases: readonly Case[] = [
   [
     'a store that does not exist yet',
     file.process('state: { type: lease }'),
-    ['c.yaml:3:16 state.type: "lease" is not valid; expected memory'],
+    ['c.yaml:3:16 state.type: "lease" is not valid; expected one of memory, file'],
+  ],
+  [
+    'a state on disk without a folder',
+    file.process('state: { type: file }'),
+    ['c.yaml:3:16 state.type: a state on disk needs a folder; expected state.path beside it'],
+  ],
+  [
+    'a folder of a state that is in memory',
+    file.process('state: { path: /s }'),
+    ['c.yaml:3:10 state.path: with type: memory nothing is written to a disk; expected type: file, or no path'],
+  ],
+  [
+    'one folder for the state and the dead letters',
+    file.process('state: { type: file, path: /s/ }\ndeadLetters: { path: /s }'),
+    ['c.yaml:3:28 state.path: the folder is that of the dead letters, too; expected a folder of its own'],
   ],
   [
     '#250 a dotted key in a section',
     file.process('state: { a.b: 1 }'),
-    ['c.yaml:3:10 state["a.b"]: unknown key; expected type'],
+    ['c.yaml:3:10 state["a.b"]: unknown key; expected one of type, path, fsync'],
   ],
   [
     'P8 a key as text is not repeated',

@@ -9,8 +9,6 @@
  * Source of what the server keeps: the watch cache (75 s and more), and etcd until its next compaction (5 min).
  */
 import type { InformerStart } from '../informer/informer.ts'
-import { KubeError } from '../kube/errors.ts'
-import type { ListWatch } from '../kube/list-watch.ts'
 import {
   asRemembered,
   compareResourceVersions,
@@ -34,9 +32,15 @@ export interface LadderOptions {
   readonly sinks: readonly SinkOnLadder[]
   /** What the objects of the stream are. */
   readonly typeMeta: Pick<KubeObject, 'apiVersion' | 'kind'>
-  readonly api: ListWatch<KubeObject>
-  /** Objects per page. */
-  readonly pageSize: number
+  readonly server: PastOfServer
+}
+
+/** What an API server is asked about the past. Both reject if it does not answer. */
+export interface PastOfServer {
+  /** The newest version of the resource. */
+  newest(signal: AbortSignal): Promise<ResourceVersion>
+  /** All objects at exactly this version; undefined if the server does not have it any more. */
+  listedAt(version: ResourceVersion, signal: AbortSignal): Promise<readonly KubeObject[] | undefined>
 }
 
 export interface SinkOnLadder {
@@ -69,18 +73,18 @@ export interface SinkStart {
   readonly debt: { readonly kind: DebtKind; readonly cause: DebtCause } | undefined
 }
 
-/** Rejects with a KubeError if the server does not answer: then nothing has been decided. */
+/** Rejects if the server does not answer: then nothing has been decided. */
 export async function planStart(options: LadderOptions, signal: AbortSignal): Promise<StartPlan> {
-  const { state, keeps, sinks, api } = options
+  const { state, keeps, sinks, server } = options
   if (keeps === 'nothing' || state.definition === undefined) return announce(options, 'known')
-  const { resourceVersion: newest } = await api.list({ limit: 1 }, signal)
+  const newest = await server.newest(signal)
   const isAhead = (position: ResourceVersion) => compareResourceVersions(position, newest) > 0
   const isRestored = [...state.watermarks.values()].some(isAhead) || [...state.debts.values()].includes('restored')
   if (isRestored) return announce(options, 'restored')
   if (state.definition !== options.definition) return announce(options, 'redefined')
   const checkpoint = checkpointOf(state, sinks)
   if (checkpoint === undefined) return announce(options, 'known')
-  const objects = await listedAt(checkpoint, options, signal)
+  const objects = await server.listedAt(checkpoint, signal)
   if (objects) {
     return {
       rung: 'replay',
@@ -164,26 +168,6 @@ function startsOf(
   startOf: (sink: SinkOnLadder) => Omit<SinkStart, 'watermark'>,
 ): StartPlan['sinks'] {
   return new Map(sinks.map((sink) => [sink.name, { watermark: state.watermarks.get(sink.name), ...startOf(sink) }]))
-}
-
-/** All objects at exactly this version; undefined if the server does not have it any more. */
-async function listedAt(
-  at: ResourceVersion,
-  { api, pageSize: limit }: LadderOptions,
-  signal: AbortSignal,
-): Promise<readonly KubeObject[] | undefined> {
-  const objects: KubeObject[] = []
-  try {
-    let page = await api.list({ limit, resourceVersion: at, resourceVersionMatch: 'Exact' }, signal)
-    for (;;) {
-      for (const object of page.items) objects.push(object)
-      if (!page.continue) return objects
-      page = await api.list({ limit, continue: page.continue }, signal)
-    }
-  } catch (error) {
-    if (error instanceof KubeError && error.code === 'expired') return undefined
-    throw error
-  }
 }
 
 /** Of several objects that had one name, the last that was noted: the others are gone. */

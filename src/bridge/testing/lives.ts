@@ -12,6 +12,7 @@ import { ManualClock } from '../../lib/manual-clock.ts'
 import { allOn, wholeObject } from '../../route/view.ts'
 import type { Kept } from '../../state/store.ts'
 import { Output } from '../output.ts'
+import { pastOf } from '../past-of-server.ts'
 import { BridgeStream } from '../stream.ts'
 import { ArrayDisk, DurableStore } from './durable-store.ts'
 import { HistoryServer } from './history-server.ts'
@@ -166,7 +167,6 @@ class Life {
       required,
       store: this.#store,
       definition: world.definition,
-      pageSize: 3,
       onStart: ({ rung }) => count(counts, rung),
       outputs: (repeat) =>
         this.#workers.map(
@@ -182,7 +182,7 @@ class Life {
             }),
         ),
       discover: async () => pods,
-      listWatch: () => server,
+      past: () => pastOf(server, 3),
       informer: (_, start) => {
         const options = { scope: 'whole', clock, random, onError: () => {}, ...(start && { start }) } as const
         const informer = new Informer(server, options)
