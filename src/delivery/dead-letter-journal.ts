@@ -4,8 +4,9 @@
  * In memory are only their places. Bounded by dropping the oldest segment of the journal; those that are removed are
  * noted at its end, and its cursor stands at the oldest that is left.
  */
-import { type Corruption, type Damage, Journal, JournalCorrupt, JournalError } from '../journal/journal.ts'
-import { abortable, sleep } from '../lib/abort.ts'
+import { type Corruption, type Damage, Journal, JournalCorrupt } from '../journal/journal.ts'
+import { Retrying } from '../journal/retrying.ts'
+import { abortable } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type DeadLetterRecord, decodeRecord, encodeLetter, encodeRemoved } from './dead-letter-record.ts'
 import type { DeadLetter, DeadLetterQuery, DeadLetterStats, KeptDeadLetter, KeptDeadLetters } from './dead-letters.ts'
@@ -41,7 +42,6 @@ interface Place {
   readonly bytes: number
 }
 
-const RETRY_MS = 5_000
 /** The oldest eighth is what is dropped at once. */
 const SEGMENTS = 8
 /** The same whatever `bytes` is: a store may be made smaller. */
@@ -56,28 +56,29 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
   readonly #places = new Map<number, Place>()
   readonly #stop = new AbortController()
   readonly #opening: Promise<Journal>
-  /** It is open, or there is a problem. */
-  readonly #tried = Promise.withResolvers<void>()
+  readonly #retrying: Retrying
   #journal: Journal | undefined
   #bytes = 0
   #dropped = 0
-  #problem: string | undefined
 
   /**
    * Begins to open the folder, and goes on trying. Until it is open, `add` and `remove` wait; what reads waits for the first
    * try, and rejects with the problem if that has failed.
    */
   constructor(options: DeadLetterJournalOptions) {
+    const { clock, observer } = options
+    const onFailed = (problem: string) => observer.failed(problem)
     this.#options = options
+    this.#retrying = new Retrying({ clock, signal: this.#stop.signal, onFailed, onHealed: () => observer.healed() })
     this.#segmentBytes = Math.ceil(options.bytes / SEGMENTS)
-    this.#opening = this.#retried(() => this.#open())
+    this.#opening = this.#retrying.run(() => this.#open())
     this.#opening.catch(() => undefined) // told to whoever waits for it
   }
 
   async add(letter: DeadLetter): Promise<void> {
     const record = encodeLetter(letter, Math.min(this.#segmentBytes, MAX_RECORD_BYTES))
     const journal = await this.#ready()
-    const offset = await this.#retried(async () => {
+    const offset = await this.#retrying.run(async () => {
       await this.#makeRoom(journal, record.length)
       const [offset = 0] = await journal.append([record])
       return offset
@@ -119,16 +120,16 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
     for (const offset of offsets) this.#forget(offset)
     this.#advance(journal)
     // first: on a full disk there is room for the note only then
-    await this.#retried(() => journal.release())
+    await this.#retrying.run(() => journal.release())
     for (let from = 0; from < offsets.length; from += REMOVED_AT_ONCE) {
       const some = offsets.slice(from, from + REMOVED_AT_ONCE)
-      await this.#retried(() => journal.append([encodeRemoved(some)]))
+      await this.#retrying.run(() => journal.append([encodeRemoved(some)]))
     }
     this.#advance(journal)
   }
 
   stats(): DeadLetterStats {
-    const problem = this.#problem ?? (this.#journal ? undefined : 'not open yet')
+    const problem = this.#retrying.problem ?? (this.#journal ? undefined : 'not open yet')
     return { events: this.#places.size, bytes: this.#bytes, dropped: this.#dropped, problem }
   }
 
@@ -240,34 +241,13 @@ export class DeadLetterJournal implements KeptDeadLetters, AsyncDisposable {
 
   /** The places, once they are known. */
   async #known(): Promise<ReadonlyMap<number, Place>> {
-    if (!this.#journal) await abortable(this.#tried.promise, this.#stop.signal)
+    if (!this.#journal) await abortable(this.#retrying.tried, this.#stop.signal)
     if (!this.#journal) throw new Error(`the dead letters cannot be read: ${this.stats().problem}`)
     return this.#places
   }
 
   #ready(): Promise<Journal> {
     return abortable(this.#opening, this.#stop.signal)
-  }
-
-  /** Until it succeeds. Rejects when the store is closed. */
-  async #retried<T>(work: () => Promise<T>): Promise<T> {
-    const { clock, observer } = this.#options
-    for (;;) {
-      this.#stop.signal.throwIfAborted()
-      try {
-        const result = await work()
-        if (this.#problem !== undefined) observer.healed()
-        this.#problem = undefined
-        this.#tried.resolve()
-        return result
-      } catch (error) {
-        if (error instanceof JournalError && error.code === 'closed') throw error
-        this.#problem = messageOf(error)
-        observer.failed(this.#problem)
-        this.#tried.resolve()
-        await sleep(RETRY_MS, clock, this.#stop.signal)
-      }
-    }
   }
 }
 

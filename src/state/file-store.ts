@@ -9,8 +9,8 @@
  * the new.
  */
 import type { Disk } from '../journal/disk.ts'
-import { type Damage, type Fsync, Journal, JournalCorrupt, JournalError } from '../journal/journal.ts'
-import { sleep } from '../lib/abort.ts'
+import { type Damage, type Fsync, Journal, JournalCorrupt } from '../journal/journal.ts'
+import { Retrying } from '../journal/retrying.ts'
 import type { Clock } from '../lib/clock.ts'
 import { decodeRecords, encodeRecords, type StateRecord } from './record.ts'
 import type { StateStore } from './store.ts'
@@ -48,7 +48,6 @@ interface Write {
   readonly reject: (error: unknown) => void
 }
 
-const RETRY_MS = 5_000
 const COMPACT_FROM_BYTES = 16 * 2 ** 20
 /** The log may be so many times as long as what it says. */
 const COMPACT_AT = 3
@@ -69,17 +68,20 @@ export class FileStore implements StateStore {
   #compacting = false
   /** The length of the log when it was last written once more. */
   #compactBytes = 0
-  #problem: string | undefined
+  readonly #retrying: Retrying
 
   /** Begins to open the folder, and goes on trying: until it is open, everything waits. */
   constructor(options: FileStoreOptions) {
+    const { clock, observer } = options
+    const onFailed = (problem: string) => observer.failed(problem)
     this.#options = options
-    this.#opening = this.#retried(() => this.#open())
+    this.#retrying = new Retrying({ clock, signal: this.#stop.signal, onFailed, onHealed: () => observer.healed() })
+    this.#opening = this.#retrying.run(() => this.#open())
     this.#opening.catch(() => undefined) // told to whoever waits for it
   }
 
   get problem(): string | undefined {
-    return this.#problem ?? (this.#journal ? undefined : 'not open yet')
+    return this.#retrying.problem ?? (this.#journal ? undefined : 'not open yet')
   }
 
   async stateOf(stream: string): Promise<StreamState> {
@@ -183,7 +185,7 @@ export class FileStore implements StateStore {
         this.#pending = []
         const payload = encodeRecords(group.flatMap(({ records }) => records))
         try {
-          const [offset = 0] = await this.#retried(() => journal.append([payload]))
+          const [offset = 0] = await this.#retrying.run(() => journal.append([payload]))
           for (const { resolve } of group) resolve(offset)
         } catch (error) {
           for (const { reject } of group) reject(error)
@@ -228,25 +230,6 @@ export class FileStore implements StateStore {
     if (first === undefined) return 0
     journal.advance(first)
     return last - first
-  }
-
-  /** Until it succeeds. Rejects when the store is closed. */
-  async #retried<T>(work: () => Promise<T>): Promise<T> {
-    const { clock, observer } = this.#options
-    for (;;) {
-      this.#stop.signal.throwIfAborted()
-      try {
-        const result = await work()
-        if (this.#problem !== undefined) observer.healed()
-        this.#problem = undefined
-        return result
-      } catch (error) {
-        if (error instanceof JournalError && error.code === 'closed') throw error
-        this.#problem = messageOf(error)
-        observer.failed(this.#problem)
-        await sleep(RETRY_MS, clock, this.#stop.signal)
-      }
-    }
   }
 }
 

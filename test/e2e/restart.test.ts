@@ -12,14 +12,14 @@ import { startCluster, webhook } from './support/stand.ts'
 
 const namespaces = ['shop']
 
-interface Meanwhile {
+interface Scenario {
   readonly seed: number
   /** What happens to the server while the bridge is away, after the operations. */
-  readonly then: (server: TestApiServer) => Promise<void>
+  readonly meanwhile: (server: TestApiServer) => Promise<void>
 }
 
 /** Operations before, while the bridge is killed, and after. */
-async function restart({ seed, then }: Meanwhile) {
+async function restart({ seed, meanwhile }: Scenario) {
   await using server = await startCluster(namespaces)
   await using receiver = await FaultyReceiver.start()
   await using folder = await temporaryFolder()
@@ -43,7 +43,7 @@ async function restart({ seed, then }: Meanwhile) {
   await arrived()
   await first.end('SIGKILL')
   await write(2, 300)
-  await then(server)
+  await meanwhile(server)
   await using second = await startBridge({ kubeconfig, config })
   await second.ready()
   await write(3, 50)
@@ -57,7 +57,7 @@ const seed = Math.floor(Math.random() * 1e6)
 
 test('P1 P3 P4 F32 after a kill -9 every version and every deletion arrives as if the bridge had never been away', async (t) => {
   t.diagnostic(`seed ${seed}`)
-  const { result, rungs, snapshots } = await restart({ seed, then: async () => {} })
+  const { result, rungs, snapshots } = await restart({ seed, meanwhile: async () => {} })
   t.diagnostic(JSON.stringify({ ...result, rungs }))
   assert.deepEqual(result.problems, [])
   assert.deepEqual([result.delivered, result.collapsed, result.gaps], [result.versions, 0, 0])
@@ -69,7 +69,7 @@ test('P3 P5 F01 where the history was compacted away meanwhile, a gap and the di
   t.diagnostic(`seed ${seed}`)
   const { result, rungs, snapshots } = await restart({
     seed,
-    then: async (server) => {
+    meanwhile: async (server) => {
       await server.compact()
       await server.kill() // its watch cache begins anew
       await server.start()
