@@ -9,7 +9,7 @@ export function tellSpool(sink: string, news: SpoolNews, { logger, states }: Tel
   switch (news.type) {
     case 'opened': {
       const { events } = news
-      logger.info({ sink, events }, 'the spool of the sink is in use; what an earlier process left is sent first')
+      logger.info({ sink, events }, 'the spool of the sink is open; what an earlier process left is sent first')
       return
     }
     case 'damaged': {

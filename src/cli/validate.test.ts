@@ -119,7 +119,7 @@ sinks:
     'warning: bridge.yaml:6:5 sources[1]: no route leads from source idle',
     'warning: bridge.yaml:6:38 sources[1].resources[1]: deployments may be of any API group, and the chart and `deltawire rbac` need to know which: write it as `kubectl api-resources -o name` prints it, as in deployments.apps',
     'warning: bridge.yaml:9:5 routes[1]: nothing takes this route: before it, changes lets everything through',
-    'warning: bridge.yaml:9:54 routes[1].on: what is dropped when the queue of sink near is full cannot be made up for without snapshot; with queue.whenFull: block nothing is dropped',
+    'warning: bridge.yaml:9:54 routes[1].on: what is dropped when the queue of sink near is full cannot be made up for without snapshot; with queue.whenFull: block or spool nothing is dropped',
     'warning: bridge.yaml:11:99 sinks[0].headers.x-key.file: there is no such file here',
     'warning: bridge.yaml:12:5 sinks[1]: no route leads to sink out',
     'warning: bridge.yaml:13:39 sinks[2].url: localhost is the machine or pod itself, which is denied; to permit it: network: { allow: [127.0.0.1/32, "::1/128"] }',

@@ -22,7 +22,9 @@ export const sinkOptionsSchema = {
       type: 'boolean',
       default: true,
       description:
-        'Whether the bridge is ready only once this sink has been reached, and has not refused everything since.',
+        'Whether the bridge is ready only once this sink has been reached, and has not refused everything since; and, with ' +
+        '`state: { type: file }`, whether a restart goes on where this sink was. What another one missed is made up for by a ' +
+        '`gap`, the deletions and a full snapshot.',
     },
     order: {
       enum: ['key', 'none'],
