@@ -71,10 +71,11 @@ export class Output {
     this.#ledger = ledger
     this.#onChange = onChange
     this.#floor = skips === 'settled' ? watermark : undefined
+    const isVoid = debt?.kind === 'restored' // positions of the history before
     this.#due = debt?.kind
-    this.#noted = { due: debt?.kind, watermark }
+    this.#noted = { due: debt?.kind, watermark: isVoid ? undefined : watermark }
     this.watermark.restart()
-    if (watermark !== undefined) this.watermark.complete(watermark)
+    if (watermark !== undefined && !isVoid) this.watermark.complete(watermark)
     this.#standing = { type: 'even' }
     if (debt) this.#owe(new Debt({ ...debt, from: watermark, isUrgent: true, held: () => this.#held() }))
   }
@@ -108,7 +109,7 @@ export class Output {
   /** A live change will be offered: from before that on the sink may hold the object. */
   expect(change: Change): void {
     if (change.type !== 'Added' && change.type !== 'Updated') return
-    if (this.#standing.type === 'owing' || this.#isSettled(change)) return
+    if (this.#standing.type === 'owing' || this.#isBelowFloor(change)) return
     const { metadata } = change.object
     this.#state.expect(heldOf(metadata), this.view.sink)
   }
@@ -133,8 +134,9 @@ export class Output {
    * owed a snapshot that will hold it.
    */
   async offer(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
-    if (change.type === 'Gap' && change.cause === 'restored') this.#startOver()
-    if (this.#isSettled(change)) return
+    if (change.type === 'Gap' && change.cause === 'restored') this.startOver()
+    if (this.#isBelowFloor(change)) return
+    this.#floor = undefined // positions do not go back
     if (this.#standing.type !== 'owing') return await this.send(change, translation, signal)
     const slot = this.#slotFor(change)
     if (wants(this.view, change)) this.#hold(this.#standing, slot)
@@ -147,6 +149,7 @@ export class Output {
   async send(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
     if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') this.#repay(change.snapshot)
     const slot = this.#slotFor(change)
+    this.expect(change) // an end that was under way may have been settled since
     this.#offered(change)
     if (!wants(this.view, change)) {
       if (slot) this.watermark.settle(slot)
@@ -230,15 +233,13 @@ export class Output {
   }
 
   /** Whether it was settled in an earlier life. */
-  #isSettled(change: Change): boolean {
+  #isBelowFloor(change: Change): boolean {
     if (this.#floor === undefined || !('resourceVersion' in change)) return false
-    if (compareResourceVersions(change.resourceVersion, this.#floor) <= 0) return true
-    this.#floor = undefined // positions do not go back
-    return false
+    return compareResourceVersions(change.resourceVersion, this.#floor) <= 0
   }
 
-  /** The server has another history, and its gap goes to everybody. */
-  #startOver(): void {
+  /** The server has another history: no position of the one before is noted any more. */
+  startOver(): void {
     this.watermark.restart()
     this.#spooled = undefined // its slot holds nothing any more
     this.#floor = undefined

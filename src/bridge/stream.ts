@@ -13,7 +13,7 @@ import {
   type Resource,
   type ResourceVersion,
 } from '../kube/object.ts'
-import { sleep } from '../lib/abort.ts'
+import { abortable, sleep } from '../lib/abort.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
@@ -95,10 +95,13 @@ export class BridgeStream {
   #state: StreamState | undefined
   #ledger: Ledger | undefined
   #noteTimer: Disposable | undefined
+  #noting: Promise<void> | undefined
+  /** Where nothing has been compared yet with what sinks may hold. */
+  #gap: (Notable & { readonly type: 'Gap' }) | undefined
   #failure: Error | undefined
   #position: ResourceVersion | undefined
-  /** It goes on where it ended: there may be nothing to tell. */
-  #isResumed = false
+  /** A stream that goes on where it ended may have nothing to tell: then this position says that it is synced. */
+  #syncedAt: ResourceVersion | 'first progress' | undefined
   /** The first list is in, and its snapshot has begun. */
   #synced = false
 
@@ -183,18 +186,25 @@ export class BridgeStream {
   async note(): Promise<void> {
     this.#noteTimer?.[Symbol.dispose]()
     this.#noteTimer = undefined
+    // what changes while a disk does not write stays where it is, and is noted once
+    while (this.#noting !== undefined) await this.#noting
     if (!this.#ledger) return
     const notes = this.#outputs.flatMap((output) => output.takeNotes(this.name))
     for (const note of notes) this.#state?.apply(note)
     // entries first: a watermark stands for what they say
-    await this.#write([...this.#ledger.takeChanged(), ...notes])
+    this.#noting = this.#write([...this.#ledger.takeChanged(), ...notes])
+    try {
+      await this.#noting
+    } finally {
+      this.#noting = undefined
+    }
   }
 
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
     const { name, cluster, scope, resync, clock, random, snapshotId } = this.#options
-    const { ledger, plan } = await this.#begin(resource, stop)
-    this.#isResumed = plan.informer !== undefined
-    const informer = this.#options.informer(resource, plan.informer)
+    const { ledger, informer, rung, notBefore } = await this.#begin(resource, stop)
+    if (rung === 'replay') this.#syncedAt = 'first progress'
+    if (rung === 'compare') this.#syncedAt = notBefore
     using reader = informer.deltas(stop)
     this.#informer = informer
     const store: SnapshotStore<KubeObject> = {
@@ -204,7 +214,6 @@ export class BridgeStream {
     }
     const translate = createTranslator({ cluster, stream: name, resource, scope })
     const audiences = this.#audiences
-    const { notBefore } = plan
     const parts = { stream: name, reader, store, audiences, resync, clock, random, snapshotId }
     const reconciler = new Reconciler({ ...parts, ...(notBefore && { notBefore }) })
     this.#reconciler = reconciler
@@ -219,13 +228,15 @@ export class BridgeStream {
   async #live(changes: readonly Change[], following: Following, drain: AbortSignal): Promise<void> {
     const { ledger, translate } = following
     for (const change of changes) for (const output of this.#outputs) output.expect(change)
-    await this.#write(ledger.takeExpected())
+    await abortable(this.#write(ledger.takeExpected()), drain)
     for (const change of changes) {
       this.#options.onChange(change)
-      if (change.type === 'Gap' && change.cause === 'restored') await this.#startOver(ledger)
+      if (change.type === 'Gap' && change.cause === 'restored') await this.#startOver(ledger, drain)
+      // after the deletes that the list itself has shown, whose last states are known
+      if (change.type !== 'Gap' && change.type !== 'Deleted') await this.#endMissing(following, drain)
       if (change.type === 'Progress') this.#complete(change.resourceVersion)
       else await this.#offer(change, translate, drain)
-      if (change.type === 'Gap') await this.#endMissing(change, following, drain)
+      if (change.type === 'Gap') this.#gap = change
     }
     this.#noteSoon()
   }
@@ -241,7 +252,7 @@ export class BridgeStream {
       this.#options.onChange(change)
       if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') {
         output.expectAll(store.objects())
-        await this.#write(ledger.takeExpected())
+        await abortable(this.#write(ledger.takeExpected()), drain)
       }
       await output.send(change, translate(change), drain)
       this.#moveTo(change)
@@ -249,27 +260,32 @@ export class BridgeStream {
   }
 
   /** What is remembered of the stream, and how it and each of its sinks begin. */
-  async #begin(resource: Resource, stop: AbortSignal): Promise<{ readonly ledger: Ledger; readonly plan: StartPlan }> {
+  async #begin(resource: Resource, stop: AbortSignal) {
     const { name, store, required, onStart } = this.#options
     await this.note() // what an earlier try has settled
-    this.#state ??= await store.stateOf(name)
+    this.#state ??= await abortable(store.stateOf(name), stop)
     const state = this.#state
     const definition = fingerprint([this.#options.definition, resource.group, resource.resource])
     const sinks = this.#outputs.map(({ view: { sink, payload, on } }) => {
-      return { name: sink, view: fingerprint([payload, [...on].sort()]), required: required.includes(sink) }
+      return {
+        name: sink,
+        view: fingerprint([payload, [...on].sort(), required.includes(sink)]),
+        required: required.includes(sink),
+      }
     })
     const typeMeta = { apiVersion: apiVersionOf(resource), kind: resource.kind }
     const server = this.#options.past(resource)
     // one that was followed before has an informer that stands somewhere else
     const keeps = this.#informer ? 'nothing' : store.keeps
     const plan = await planStart({ state, keeps, definition, sinks, typeMeta, server }, stop)
-    await this.#record([
+    const records: readonly StateRecord[] = [
       { type: 'stream', stream: name, definition, sinks: sinks.map(({ name: sink, view }) => ({ name: sink, view })) },
       ...(plan.isRestored ? [{ type: 'restored', stream: name } as const] : []),
       ...[...plan.sinks].map(
         ([sink, { debt }]): StateRecord => ({ type: 'debt', stream: name, sink, kind: debt?.kind }),
       ),
-    ])
+    ]
+    await this.#record(records, stop)
     const holding = sinks.filter((sink) => sink.required).map((sink) => sink.name)
     const ledger = new Ledger(state, { required: holding, keeps: store.keeps })
     this.#ledger = ledger
@@ -278,17 +294,20 @@ export class BridgeStream {
       if (start) output.start(ledger, start, () => this.#noteSoon())
     }
     onStart(plan)
-    return { ledger, plan }
+    // the plan holds all objects of the past: nobody keeps it
+    const { rung, notBefore } = plan
+    return { ledger, informer: this.#options.informer(resource, plan.informer), rung, notBefore }
   }
 
   /** The server has another history. That is noted before anybody is told: a crash must not make one forget it. */
-  async #startOver(ledger: Ledger): Promise<void> {
+  async #startOver(ledger: Ledger, drain: AbortSignal): Promise<void> {
     const stream = this.name
+    for (const output of this.#outputs) output.startOver()
     ledger.restored()
     const owed = this.#outputs.map(
       ({ view }): StateRecord => ({ type: 'debt', stream, sink: view.sink, kind: 'restored' }),
     )
-    await this.#record([{ type: 'restored', stream }, ...owed])
+    await this.#record([{ type: 'restored', stream }, ...owed], drain)
   }
 
   async #offer(change: Notable, translate: Following['translate'], drain: AbortSignal): Promise<void> {
@@ -312,8 +331,10 @@ export class BridgeStream {
    * What sinks may hold and is not there any more. The differences that follow a gap do not name all of it: of what an
    * earlier process has told, and was not at the position from which this one goes on, they know nothing.
    */
-  async #endMissing({ to, observedAt }: Notable & { readonly type: 'Gap' }, following: Following, drain: AbortSignal) {
-    const { ledger, translate, store } = following
+  async #endMissing({ ledger, translate, store }: Following, drain: AbortSignal): Promise<void> {
+    if (!this.#gap) return
+    const { to, observedAt } = this.#gap
+    this.#gap = undefined
     const seen = { resourceVersion: to, observed: 'relist', observedAt, collapsed: true } as const
     for (const held of ledger.all()) {
       const here = store.get(held.key)
@@ -328,12 +349,13 @@ export class BridgeStream {
   #complete(position: ResourceVersion): void {
     for (const output of this.#outputs) output.complete(position)
     this.#position = position
-    if (this.#isResumed) this.#synced = true
+    const at = this.#syncedAt
+    if (at === 'first progress' || (at && compareResourceVersions(position, at) >= 0)) this.#synced = true
   }
 
-  async #record(records: readonly StateRecord[]): Promise<void> {
+  async #record(records: readonly StateRecord[], signal: AbortSignal): Promise<void> {
     for (const record of records) this.#state?.apply(record)
-    await this.#write(records)
+    await abortable(this.#write(records), signal)
   }
 
   async #write(records: readonly StateRecord[]): Promise<void> {
@@ -346,7 +368,8 @@ export class BridgeStream {
     if (store.keeps === 'nothing') return
     this.#noteTimer ??= clock.after(NOTED_WITHIN_MS, () => {
       this.#noteTimer = undefined
-      void this.note().catch(onError)
+      if (this.#noting !== undefined) this.#noteSoon()
+      else void this.note().catch(onError)
     })
   }
 }

@@ -85,7 +85,9 @@ export type StreamStatus =
  */
 export class Informer<T extends KubeObject = KubeObject> {
   readonly #api: ListWatch<T>
-  readonly #options: InformerOptions<T>
+  readonly #options: Omit<InformerOptions<T>, 'start'>
+  /** Until it has begun there: it may hold every object once more. */
+  #start: InformerStart<T> | undefined
   readonly #clock: Clock
   readonly #store: Store<T>
   readonly #changed = new Condition()
@@ -107,7 +109,9 @@ export class Informer<T extends KubeObject = KubeObject> {
   constructor(api: ListWatch<T>, options: InformerOptions<T>) {
     const { scope, observer = silentObserver, clock = systemClock } = options
     this.#api = api
-    this.#options = options
+    const { start, ...others } = options
+    this.#options = others
+    this.#start = start
     this.#clock = clock
     this.#store = new Store((index, key, error) => this.#report({ type: 'Index', index, key, error }))
     this.#store.addIndexers({ [NAMESPACE_INDEX]: byNamespace })
@@ -247,7 +251,8 @@ export class Informer<T extends KubeObject = KubeObject> {
 
   /** Where the reflector begins. */
   #prime(): State<T> | undefined {
-    const { start } = this.#options
+    const start = this.#start
+    this.#start = undefined
     if (!start) return undefined
     const { type, resourceVersion, seen, objects } = start
     const listed = objects.map((object) => ({ type: 'InitApply', object }) as const)

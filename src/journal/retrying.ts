@@ -34,7 +34,7 @@ export class Retrying {
     return this.#tried.promise
   }
 
-  /** Rejects with the reason of the signal, or if the journal is closed. */
+  /** Rejects with the reason of the signal, if the journal is closed, and for a bug. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const { clock, signal, onFailed, onHealed } = this.#parts
     for (;;) {
@@ -47,6 +47,7 @@ export class Retrying {
         return result
       } catch (error) {
         if (error instanceof JournalError && error.code === 'closed') throw error
+        if (error instanceof RangeError) throw error // a bug: trying again helps nobody
         this.#problem = error instanceof Error ? error.message : String(error)
         onFailed(this.#problem)
         this.#tried.resolve()

@@ -121,9 +121,11 @@ const UNKNOWN = resourceVersion('1')
 
 /** What all required sinks have settled; of none, all count. Undefined if one has settled nothing yet. */
 function checkpointOf(state: StreamState, sinks: readonly SinkOnLadder[]): ResourceVersion | undefined {
-  const required = sinks.filter((sink) => sink.required)
+  // one that is new has nothing to go on from, and is owed everything
+  const known = sinks.filter(({ name }) => state.sinks.some((sink) => sink.name === name))
+  const required = known.filter((sink) => sink.required)
   let lowest: ResourceVersion | undefined
-  for (const { name } of required.length > 0 ? required : sinks) {
+  for (const { name } of required.length > 0 ? required : known) {
     const position = state.watermarks.get(name)
     if (position === undefined) return undefined
     if (lowest === undefined || compareResourceVersions(position, lowest) < 0) lowest = position

@@ -128,6 +128,20 @@ test('the log is written anew when it has grown, and says the same: the folder d
   assert.equal(records.length, 22)
 })
 
+test('P7 what is written at once may be as long as a cluster is large: it is cut into frames', async () => {
+  await using folder = await temporaryFolder()
+  const key = 'a-namespace-with-a-name/'.padEnd(300, 'x')
+  const count = 70_000
+  {
+    await using store = open(folder.path, { fsync: 'none' }).store
+    const records = Array.from({ length: count }, (_, n) => ({ ...entry(`u${n}`, '5'), key }))
+    await Promise.all([store.write([defined]), store.write(records), store.write([watermark('5')])])
+  }
+  const state = await reopened(folder.path)
+  assert.equal(state.length, count + 2)
+  assert.deepEqual(state.at(-1), watermark('5'))
+})
+
 test('F39 while the disk is full writes wait, in order, and go on when there is room', async () => {
   await using folder = await temporaryFolder()
   const disk = new FaultyDisk()

@@ -93,7 +93,7 @@ export class FileStore implements StateStore {
   }
 
   async write(records: readonly StateRecord[]): Promise<void> {
-    if (records.length > 0) await this.#append(records)
+    await Promise.all([...portionsOf(records)].map((portion) => this.#append(portion)))
   }
 
   /** Who waits for a write is refused; what was durable stays so. */
@@ -181,8 +181,7 @@ export class FileStore implements StateStore {
     try {
       const journal = await this.#opening
       while (this.#pending.length > 0) {
-        const group = this.#pending
-        this.#pending = []
+        const group = this.#takeGroup()
         const payload = encodeRecords(group.flatMap(({ records }) => records))
         try {
           const [offset = 0] = await this.#retrying.run(() => journal.append([payload]))
@@ -197,6 +196,16 @@ export class FileStore implements StateStore {
       this.#pending = []
     }
     this.#writing = undefined
+  }
+
+  /** The longest that fits a frame; a write that is longer was cut before. */
+  #takeGroup(): readonly Write[] {
+    let count = 0
+    const end = this.#pending.findIndex(({ records }, index) => {
+      count += records.length
+      return index > 0 && count > RECORDS_AT_ONCE
+    })
+    return this.#pending.splice(0, end < 0 ? this.#pending.length : end)
   }
 
   #compactIfDue(journal: Journal): void {
@@ -217,11 +226,11 @@ export class FileStore implements StateStore {
       })
   }
 
-  /** A stream that nobody has asked for is not configured any more: what was known of it goes. */
+  /** Also of streams that nobody has asked for: their resource may not be served at the moment. */
   async #compact(journal: Journal): Promise<number> {
     let first: number | undefined
     let last = 0
-    for (const state of this.#streams.values()) {
+    for (const state of [...this.#streams.values(), ...this.#found.values()]) {
       for (const records of portionsOf(state.records())) {
         last = await this.#append(records)
         first ??= last

@@ -1,5 +1,5 @@
 import { compareResourceVersions, type ResourceVersion, type Uid } from '../kube/object.ts'
-import type { LedgerEntry, StateRecord } from './record.ts'
+import { type LedgerEntry, MOST_SINKS, type StateRecord } from './record.ts'
 import type { Kept } from './store.ts'
 import type { StreamState } from './stream-state.ts'
 
@@ -8,6 +8,12 @@ export interface Held {
   readonly uid: Uid
   /** `<namespace>/<name>`, or `<name>`. */
   readonly key: string
+}
+
+interface Open {
+  events: number
+  /** The last that was offered tells of its end: not yet settled, or settled before others. */
+  end: 'none' | 'open' | 'settled'
 }
 
 export interface LedgerOptions {
@@ -24,11 +30,6 @@ export interface LedgerOptions {
  * an object leaves it only when no sink may hold it any more. `told` is never newer than what every required sink has
  * settled.
  */
-interface Open {
-  events: number
-  /** The last of them tells of its end. */
-  isEnding: boolean
-}
 
 export class Ledger {
   readonly #state: StreamState
@@ -46,6 +47,11 @@ export class Ledger {
 
   /** The bits are those of the sinks of `state`. */
   constructor(state: StreamState, { required, keeps }: LedgerOptions) {
+    if (state.sinks.length > MOST_SINKS) {
+      throw new Error(
+        `stream ${state.stream} leads to ${state.sinks.length} sinks; at most ${MOST_SINKS} can be told apart`,
+      )
+    }
     this.#state = state
     this.#isKept = keeps === 'ledger'
     this.#bits = new Map(state.sinks.map(({ name }, place) => [name, 1 << place]))
@@ -66,7 +72,7 @@ export class Ledger {
 
   /** Whether the sink may hold the object, and is not being told its end. */
   holds(uid: Uid, sink: string): boolean {
-    return this.may(uid, sink) && !this.#openOf(sink).get(uid)?.isEnding
+    return this.may(uid, sink) && !isEnding(this.#openOf(sink).get(uid))
   }
 
   /** Whether the sink has settled a version of it, and not its end. */
@@ -78,7 +84,7 @@ export class Ledger {
   *held(sink: string): Generator<Held> {
     const bit = this.#bitOf(sink)
     const open = this.#openOf(sink)
-    for (const [uid, { key, may }] of this.#state.entries) if (may & bit && !open.get(uid)?.isEnding) yield { uid, key }
+    for (const [uid, { key, may }] of this.#state.entries) if (may & bit && !isEnding(open.get(uid))) yield { uid, key }
   }
 
   /** What any sink may hold. */
@@ -96,45 +102,32 @@ export class Ledger {
     if (this.#isKept) this.#expected.add(uid)
   }
 
-  /** It is known to have this version: that was settled in an earlier life. */
-  know({ uid, key }: Held, version: ResourceVersion, sink: string): void {
-    this.expect({ uid, key }, sink)
-    this.#settle(uid, sink, version)
-  }
-
   /** The sink is offered an event about the object: a version of it, or its end. */
   offered(uid: Uid, sink: string, what: 'version' | 'end'): void {
     const all = this.#openOf(sink)
-    const open = all.get(uid) ?? { events: 0, isEnding: false }
+    const open = all.get(uid) ?? { events: 0, end: 'none' }
     open.events++
-    open.isEnding = what === 'end'
+    open.end = what === 'end' ? 'open' : 'none'
     all.set(uid, open)
   }
 
   /** What was `offered` has been settled: this version of it. */
   settled(uid: Uid, sink: string, version: ResourceVersion): void {
-    this.#close(uid, sink)
     this.#settle(uid, sink, version)
+    this.#close(uid, sink)
   }
 
   /** What was `offered` has been settled: that it is gone, or left. */
   ended(uid: Uid, sink: string): void {
-    const isLast = this.#close(uid, sink) === 0
-    const entry = this.#state.entries.get(uid)
-    if (!entry || !isLast) return // it is there again, and the sink will be told so
-    entry.may &= ~this.#bitOf(sink)
-    entry.has &= ~this.#bitOf(sink)
-    if (entry.may === 0) {
-      this.#state.entries.delete(uid)
-      this.#settling.delete(uid)
-    }
-    this.#note(uid)
+    const open = this.#openOf(sink).get(uid)
+    if (open?.end === 'open') open.end = 'settled'
+    this.#close(uid, sink)
   }
 
   /** What was `offered` is not told, because something newer is, or because it was dropped. */
   unsettled(uid: Uid, sink: string): void {
     const open = this.#openOf(sink).get(uid)
-    if (open) open.isEnding = false
+    if (open) open.end = 'none'
     this.#close(uid, sink)
   }
 
@@ -200,13 +193,25 @@ export class Ledger {
     if (this.#isKept) this.#changed.add(uid)
   }
 
-  /** Returns how many are left. */
-  #close(uid: Uid, sink: string): number {
+  /** The bits go with the last event that was offered, if that told of the end. */
+  #close(uid: Uid, sink: string): void {
     const all = this.#openOf(sink)
     const open = all.get(uid)
-    if (open && --open.events > 0) return open.events
+    if (open && --open.events > 0) return
     all.delete(uid)
-    return 0
+    if (open?.end === 'settled') this.#end(uid, sink)
+  }
+
+  #end(uid: Uid, sink: string): void {
+    const entry = this.#state.entries.get(uid)
+    if (!entry) return
+    entry.may &= ~this.#bitOf(sink)
+    entry.has &= ~this.#bitOf(sink)
+    if (entry.may === 0) {
+      this.#state.entries.delete(uid)
+      this.#settling.delete(uid)
+    }
+    this.#note(uid)
   }
 
   #recordsOf(uids: ReadonlySet<Uid>): readonly StateRecord[] {
@@ -228,6 +233,10 @@ export class Ledger {
     if (!open) throw new Error(`the stream ${this.#state.stream} has no sink ${sink}`)
     return open
   }
+}
+
+function isEnding(open: Open | undefined): boolean {
+  return open !== undefined && open.end !== 'none'
 }
 
 function isOlder(version: ResourceVersion, than: ResourceVersion | undefined): boolean {

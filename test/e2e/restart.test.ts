@@ -1,5 +1,7 @@
 /** A bridge that was killed, and what happened meanwhile: a real API server, a real receiver, state on a disk. */
 import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryFolder } from '../../src/journal/testing/kit.ts'
 import { eventually } from '../support/eventually.ts'
@@ -16,6 +18,13 @@ interface Scenario {
   readonly seed: number
   /** What happens to the server while the bridge is away, after the operations. */
   readonly meanwhile: (server: TestApiServer) => Promise<void>
+}
+
+/** Of how many streams a watermark was written. */
+async function watermarksIn(path: string): Promise<number> {
+  const logs = (await readdir(path)).filter((name) => name.endsWith('.log'))
+  const texts = await Promise.all(logs.map((name) => readFile(join(path, name), 'latin1')))
+  return new Set([...texts.join('').matchAll(/\["w","([^"]+)"/g)].map(([, stream]) => stream)).size
 }
 
 /** Operations before, while the bridge is killed, and after. */
@@ -41,6 +50,9 @@ async function restart({ seed, meanwhile }: Scenario) {
   await first.ready()
   await write(1, 150)
   await arrived()
+  await eventually(async () => (await watermarksIn(folder.path)) === resources.length, {
+    what: 'the position of each stream is on disk',
+  })
   await first.end('SIGKILL')
   await write(2, 300)
   await meanwhile(server)
