@@ -304,7 +304,7 @@ export class Output {
   #offered(change: Notable): void {
     const uid = uidOf(change)
     if (uid === undefined) return
-    this.#state.offered(uid, this.view.sink, change.type === 'Deleted' ? 'end' : 'version')
+    this.#state.offered(uid, this.view.sink, whatOf(change))
   }
 
   #settled(change: Notable): void {
@@ -320,14 +320,15 @@ export class Output {
     if (kind !== 'change' && kind !== 'item') return
     const uid = attributes.uid as Uid
     const { sink } = this.view
-    if (type !== 'delivered' && type !== 'dead-lettered') this.#state.unsettled(uid, sink)
-    else if (attributes.type === eventTypes.deleted) this.#state.ended(uid, sink)
+    const what = attributes.type === eventTypes.deleted ? 'end' : 'version'
+    if (type !== 'delivered' && type !== 'dead-lettered') this.#state.unsettled(uid, sink, what)
+    else if (what === 'end') this.#state.ended(uid, sink)
     else this.#state.settled(uid, sink, attributes.resourceversion as ResourceVersion)
   }
 
   #unsettled(change: Notable): void {
     const uid = uidOf(change)
-    if (uid !== undefined) this.#state.unsettled(uid, this.view.sink)
+    if (uid !== undefined) this.#state.unsettled(uid, this.view.sink, whatOf(change))
   }
 
   #owed(change: Change): void {
@@ -356,6 +357,11 @@ function placeOf(change: Change): ResourceVersion {
 
 function heldOf({ uid, namespace, name }: ObjectIdentity): Held {
   return { uid, key: namespace ? `${namespace}/${name}` : name }
+}
+
+/** What the change tells of an object. */
+function whatOf({ type }: Notable): 'version' | 'end' {
+  return type === 'Deleted' ? 'end' : 'version'
 }
 
 /** Of the object that the change is about. */

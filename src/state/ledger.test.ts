@@ -92,8 +92,27 @@ test('P3 the end of an object that was lost on its way is to be told again', () 
   ledger.offered(uid, 'audit', 'version')
   ledger.offered(uid, 'audit', 'end')
   assert.deepEqual(heldBy('audit'), [])
-  ledger.unsettled(uid, 'audit') // dropped; the other one is still under way
+  ledger.unsettled(uid, 'audit', 'end') // dropped; the other one is still under way
   assert.deepEqual(heldBy('audit'), ['shop/a'])
+})
+
+test('P3 an end settles also where it stands for an update before it, and where that is settled after it', () => {
+  const merged = ledgerOf()
+  merged.tell('audit', 5)
+  merged.ledger.offered(uid, 'audit', 'version')
+  merged.ledger.offered(uid, 'audit', 'end')
+  merged.ledger.unsettled(uid, 'audit', 'version')
+  assert.deepEqual(merged.heldBy('audit'), [], 'it is being told')
+  merged.ledger.ended(uid, 'audit')
+  assert.equal(merged.ledger.size, 0)
+  const early = ledgerOf()
+  early.tell('audit', 5)
+  early.ledger.offered(uid, 'audit', 'version')
+  early.ledger.offered(uid, 'audit', 'end')
+  early.ledger.ended(uid, 'audit')
+  assert.equal(early.ledger.size, 1)
+  early.ledger.settled(uid, 'audit', rv(6))
+  assert.equal(early.ledger.size, 0)
 })
 
 test('a version that a sink is owed holds up nobody else, and it does not count as one that it has', () => {

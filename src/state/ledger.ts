@@ -125,9 +125,9 @@ export class Ledger {
   }
 
   /** What was `offered` is not told, because something newer is, or because it was dropped. */
-  unsettled(uid: Uid, sink: string): void {
+  unsettled(uid: Uid, sink: string, what: 'version' | 'end'): void {
     const open = this.#openOf(sink).get(uid)
-    if (open) open.end = 'none'
+    if (open && what === 'end') open.end = 'none'
     this.#close(uid, sink)
   }
 
