@@ -35,6 +35,9 @@ interface SnapshotEnd {
   readonly data: SnapshotEndData
 }
 
+/** So many snapshots may end before they begin. */
+const MOST_EARLY = 8
+
 export class StreamCopy {
   readonly #source: string
   readonly #stream: string
@@ -50,8 +53,8 @@ export class StreamCopy {
   #snapshot: RunningSnapshot | undefined
   /** The newest begin: one that comes again must not end what runs now. */
   #begun: { readonly sequence: string; readonly ids: readonly string[] } = { sequence: '', ids: [] }
-  /** An end that came before its begin. */
-  #early: Decoded | undefined
+  /** Ends that came before their begins, by snapshot; the newest few. */
+  readonly #early = new Map<string, Decoded>()
   /** Objects that the running snapshot accounts for. */
   #covered = 0
 
@@ -127,7 +130,7 @@ export class StreamCopy {
     this.#newest = ''
     this.#snapshot = undefined
     this.#begun = { sequence: '', ids: [] }
-    this.#early = undefined
+    this.#early.clear()
   }
 
   #applyObject({ attributes, data }: Decoded): Effect {
@@ -178,10 +181,9 @@ export class StreamCopy {
     this.#snapshot = { id, begin, end: undefined }
     this.#covered = 0
     for (const entry of this.#entries.values()) if (this.#covers(entry)) this.#covered++
-    if (this.#early?.attributes.snapshotid !== id) return
-    const end = this.#early
-    this.#early = undefined
-    this.#end(end)
+    const end = this.#early.get(id)
+    this.#early.delete(id)
+    if (end) this.#end(end)
   }
 
   #end(event: Decoded): void {
@@ -195,12 +197,19 @@ export class StreamCopy {
     // in a partition its begin is never behind it: that one was before the first event that was read
     if (isClosed || this.#arrival === 'partition') return
     endOf(event.data)
-    if (!this.#early || sequence >= text(this.#early.attributes, 'sequence')) this.#early = event
+    this.#early.set(text(event.attributes, 'snapshotid'), event)
+    if (this.#early.size > MOST_EARLY) this.#forgetEarliest()
   }
 
   #abort(id: string): void {
     if (this.#snapshot?.id === id) this.#snapshot = undefined
-    if (this.#early?.attributes.snapshotid === id) this.#early = undefined
+    this.#early.delete(id)
+  }
+
+  #forgetEarliest(): void {
+    const sequenceOf = (event: Decoded) => text(event.attributes, 'sequence')
+    const [oldest] = [...this.#early].sort(([, a], [, b]) => (sequenceOf(a) < sequenceOf(b) ? -1 : 1))
+    if (oldest) this.#early.delete(oldest[0])
   }
 
   /** Objects of the running snapshot that have not come. What was dead-lettered will not come. */
