@@ -3,6 +3,7 @@
  * Guarantee: it ends only with its signal. Whatever fails is reported, shown in `status`, and tried again.
  */
 import { hash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Informer, InformerStart } from '../informer/informer.ts'
 import { KubeError } from '../kube/errors.ts'
 import {
@@ -82,6 +83,9 @@ interface Following {
 function fingerprint(value: unknown): string {
   return hash('sha256', JSON.stringify(value), 'base64url').slice(0, 16)
 }
+
+/** A burst is not taken in one go: what is under way to sinks has its turns in between. */
+const CHANGES_PER_TURN = 50
 
 /** What has changed is persisted so late at most. */
 const NOTED_WITHIN_MS = 1_000
@@ -229,7 +233,8 @@ export class BridgeStream {
     const { ledger, translate } = following
     for (const change of changes) for (const output of this.#outputs) output.expect(change)
     await abortable(this.#write(ledger.takeExpected()), drain)
-    for (const change of changes) {
+    for (const [index, change] of changes.entries()) {
+      if (index > 0 && index % CHANGES_PER_TURN === 0) await setImmediate()
       this.#options.onChange(change)
       if (change.type === 'Gap' && change.cause === 'restored') await this.#startOver(ledger, drain)
       // after the deletes that the list itself has shown, whose last states are known
