@@ -5,6 +5,7 @@ import { eventTypes } from '../events/index.ts'
 import {
   compareResourceVersions,
   type KubeObject,
+  keyOf,
   type ObjectIdentity,
   type ResourceVersion,
   type Uid,
@@ -355,8 +356,8 @@ function placeOf(change: Change): ResourceVersion {
   return change.type === 'Gap' ? change.to : change.resourceVersion
 }
 
-function heldOf({ uid, namespace, name }: ObjectIdentity): Held {
-  return { uid, key: namespace ? `${namespace}/${name}` : name }
+function heldOf(identity: ObjectIdentity): Held {
+  return { uid: identity.uid, key: keyOf(identity) }
 }
 
 /** What the change tells of an object. */

@@ -272,11 +272,8 @@ export class BridgeStream {
     const state = this.#state
     const definition = fingerprint([this.#options.definition, resource.group, resource.resource])
     const sinks = this.#outputs.map(({ view: { sink, payload, on } }) => {
-      return {
-        name: sink,
-        view: fingerprint([payload, [...on].sort(), required.includes(sink)]),
-        required: required.includes(sink),
-      }
+      const isRequired = required.includes(sink)
+      return { name: sink, view: fingerprint([payload, [...on].sort(), isRequired]), required: isRequired }
     })
     const typeMeta = { apiVersion: apiVersionOf(resource), kind: resource.kind }
     const server = this.#options.past(resource)
