@@ -23,6 +23,9 @@ export interface DeltaReader<T extends KubeObject = KubeObject> extends AsyncIte
    * from the first on, all carry the list's position, and a `Progress` ends them.
    */
   take(): readonly Delta<T>[]
-  /** False while something that the store already holds waits for this reader. Then `take` does not return `[]`. */
+  /**
+   * False while something that the store already holds waits for this reader: then `take` does not return `[]`. False also
+   * once the reader is closed, because the store goes on without it.
+   */
   readonly inStep: boolean
 }

@@ -624,6 +624,16 @@ inBothWays('nothing new is applied while a late reader is still taking what the 
   assert.deepEqual(late.take().map(inShort), ['Deleted p1400@9001'])
 })
 
+inBothWays('a reader that was closed is not in step: the store goes on without it', async (rigOf) => {
+  await using rig = rigOf([list(3, [a3]), watch([added(b4)])])
+  await rig.clock.advance(0)
+  rig.reader.take()
+  assert.deepEqual(rig.store, ['shop/a@3'])
+  rig.reader[Symbol.dispose]()
+  assert.deepEqual(rig.store, ['shop/a@3', 'shop/b@4'])
+  assert.equal(rig.reader.inStep, false)
+})
+
 inBothWays('a reader that waits goes on as soon as the slowest has taken its batch', async (rigOf) => {
   await using rig = rigOf([list(3, [a3]), watch([added(b4)])])
   const slow = rig.informer.deltas(rig.stop.signal)

@@ -103,7 +103,7 @@ class Reader<T extends KubeObject> implements DeltaReader<T> {
 
   get inStep(): boolean {
     const { replacement } = this.#options.source
-    return this.#closed !== undefined || (this.upToDate && (replacement === undefined || replacement === this.#skip))
+    return !this.#closed && this.upToDate && (replacement === undefined || replacement === this.#skip)
   }
 
   hand(deltas: readonly Delta<T>[], replacement: symbol | undefined): void {
