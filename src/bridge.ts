@@ -29,6 +29,7 @@ import {
   tellDraining,
   tellQueue,
   tellRepaid,
+  whereObserver,
 } from './bridge/telemetry.ts'
 import type { BridgeConfig } from './config/bridge-config.ts'
 import type { Outcome } from './delivery/entry.ts'
@@ -46,7 +47,7 @@ import type { Clock } from './lib/clock.ts'
 import { parseBytes, parseDuration } from './lib/units.ts'
 import type { Snapshot } from './reconcile/change.ts'
 import type { Redact } from './redact/redact.ts'
-import { viewsOf } from './route/view.ts'
+import { type CompiledRoute, compileRoutes, RoutedView } from './route/routed-view.ts'
 import type { StateStore } from './state/store.ts'
 import { StateLog } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -81,6 +82,7 @@ export class Bridge {
   /** The dead letters, for people. */
   readonly deadLetters: DeadLetterAdmin
   readonly #store: StateStore
+  readonly #routes: readonly CompiledRoute[]
   #streams: readonly BridgeStream[] = []
   /** Why the cluster's name is not known. */
   #clusterProblem: string | undefined
@@ -94,6 +96,10 @@ export class Bridge {
     this.#sinks = sinks
     this.#deadLetters = deadLetters
     this.#closed = closed
+    this.#routes = compileRoutes(
+      parts.config.routes,
+      whereObserver(telemetry, () => parts.clock.monotonic()),
+    )
     const replay = new Replay({
       store: deadLetters.store,
       worker: (name) => sinks.find((sink) => sink.name === name)?.worker,
@@ -134,7 +140,7 @@ export class Bridge {
     const sinks = this.#sinks.map(({ name, required, health, worker }) => {
       const { blockedOffers, spool } = worker.stats()
       const full = blockedOffers > 0 ? `its queue is full, ${blockedOffers} streams wait` : undefined
-      const owed = this.#streams.filter(({ outputs }) => outputs.some((one) => one.view.sink === name && one.isOwed))
+      const owed = this.#streams.filter(({ outputs }) => outputs.some((one) => one.sink === name && one.isOwed))
       const debts = owed.length > 0 ? `${owed.length} streams owe it a snapshot of what it missed` : undefined
       const degraded = [health.degraded, full, spoolTrouble(spool), debts]
         .filter((text) => text !== undefined)
@@ -295,15 +301,15 @@ export class Bridge {
     // without any route a sink for the dead letters of others gets only those
     const isLive = (sink: string) => config.routes.length > 0 || !this.#sinks.some((one) => one.deadLetter === sink)
     const sinkNames = this.#sinks.map((sink) => sink.name).filter(isLive)
-    const views = viewsOf(source.name, config.routes, sinkNames)
+    const views = sinkNames.flatMap((sink) => RoutedView.of(source.name, this.#routes, sink) ?? [])
     return new BridgeStream({
       name,
       cluster,
       scope: { ...(namespace && { namespaces: [namespace] }), ...selectors },
       resync: { everyMs: parseDuration(resync.every), snapshot: resync.snapshot },
       outputs: (repeat) =>
-        views.flatMap((view) => {
-          const sink = this.#sinks.find((one) => one.name === view.sink)
+        views.flatMap((routed) => {
+          const sink = this.#sinks.find((one) => one.name === routed.sink)
           if (!sink) return []
           const counts = this.#telemetry.metrics.sink(sink.name)
           const settled = (event: OutboundEvent, outcome: Outcome, observedAt: string) => {
@@ -317,7 +323,7 @@ export class Bridge {
             if (snapshotOutcome.type === 'aborted' && snapshot.mode === 'full') repeat(sink.name, snapshot)
           }
           const onRepaid = () => tellRepaid(name, sink.name, this.#telemetry)
-          const output = new Output({ view, worker: sink.worker, onSettled: settled, onSnapshot, onRepaid })
+          const output = new Output({ routed, worker: sink.worker, onSettled: settled, onSnapshot, onRepaid })
           this.#telemetry.metrics.observeOutput(name, sink.name, () => {
             const { slots: lagEvents, since } = output.watermark.behind
             const oldestAgeMs = since === undefined ? 0 : Math.max(0, clock.now().getTime() - Date.parse(since))

@@ -25,7 +25,7 @@ import {
 } from '../informer/test-kit.ts'
 import type { KubeObject, Resource } from '../kube/object.ts'
 import { ManualClock } from '../lib/manual-clock.ts'
-import { allOn, wholeObject } from '../route/view.ts'
+import { RoutedView } from '../route/routed-view.ts'
 import { MemoryStore } from '../state/store.ts'
 import { Output } from './output.ts'
 import { pastOf } from './past-of-server.ts'
@@ -223,7 +223,7 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
         workers.map(
           (one, which) =>
             new Output({
-              view: { sink: which === 0 ? 'flaky' : 'well', payload: wholeObject, on: new Set(allOn) },
+              routed: RoutedView.whole(which === 0 ? 'flaky' : 'well'),
               worker: one,
               onSettled: () => {},
               onRepaid: () => {},

@@ -6,7 +6,8 @@ import { type Bench, bench, ScriptedSink } from '../delivery/scripted-sink.ts'
 import { DeliveryError, type OutboundEvent } from '../delivery/sink.ts'
 import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
 import type { Notable, Snapshot } from '../reconcile/change.ts'
-import { allOn, wholeObject } from '../route/view.ts'
+import { compileRoutes, RoutedView } from '../route/routed-view.ts'
+import { wholeObject } from '../route/view.ts'
 import { createTranslator } from '../translate/translate.ts'
 import { Output } from './output.ts'
 import { offerTo, startOutput } from './testing/output-kit.ts'
@@ -67,7 +68,7 @@ async function outputBench(
     return event && refuses(event) ? [{ index: 0, error: new DeliveryError('rejected', '400') }] : []
   }
   const output = new Output({
-    view: { sink: 'audit', payload: wholeObject, on: new Set(allOn) },
+    routed: RoutedView.whole('audit'),
     worker: run.worker,
     onSettled: () => {},
     onRepaid: () => {
@@ -287,8 +288,11 @@ test('P1 the initial list is one position, reached when all of its objects are s
 
 test('a change that no route wants does not hold the watermark of a quiet sink', async () => {
   const run = await outputBench(() => false)
+  const route = { name: 'r', to: ['audit'], on: ['deleted'], payload: wholeObject } as const
+  const routed = RoutedView.of('all', compileRoutes([route]), 'audit')
+  assert.ok(routed)
   const output = new Output({
-    view: { sink: 'audit', payload: wholeObject, on: new Set(['deleted'] as const) },
+    routed,
     worker: run.worker,
     onSettled: () => assert.fail('nothing is offered'),
     onRepaid: () => {},

@@ -13,6 +13,8 @@ import {
 import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
 import { Debt } from '../reconcile/debt.ts'
 import type { SinkStart } from '../reconcile/ladder.ts'
+import type { ObjectDelta } from '../route/crossing.ts'
+import type { RoutedView } from '../route/routed-view.ts'
 import { type View, wants } from '../route/view.ts'
 import type { Held, Ledger } from '../state/ledger.ts'
 import type { DebtKind, StateRecord } from '../state/record.ts'
@@ -36,7 +38,7 @@ type Standing =
 
 /** What one sink sees of one stream, and how far it has it. */
 export class Output {
-  readonly view: View
+  readonly routed: RoutedView
   readonly watermark = new Watermark()
   readonly #worker: SinkWorker
   readonly #onSettled: OutputParts['onSettled']
@@ -59,8 +61,8 @@ export class Output {
   /** What takes further changes in. */
   #spooled: SpooledChanges | undefined
 
-  constructor({ view, worker, onSettled, onSnapshot, onRepaid }: OutputParts) {
-    this.view = view
+  constructor({ routed, worker, onSettled, onSnapshot, onRepaid }: OutputParts) {
+    this.routed = routed
     this.#worker = worker
     this.#onSettled = onSettled
     this.#onSnapshot = onSnapshot
@@ -79,6 +81,10 @@ export class Output {
     if (watermark !== undefined && !isVoid) this.watermark.complete(watermark)
     this.#standing = { type: 'even' }
     if (debt) this.#owe(new Debt({ ...debt, from: watermark, isUrgent: true, held: () => this.#held() }))
+  }
+
+  get sink(): string {
+    return this.routed.sink
   }
 
   /** Whether a part of a snapshot may be offered. Where every version counts, it takes turns with live changes. */
@@ -100,28 +106,48 @@ export class Output {
     return this.#standing.type !== 'even' && this.#due !== 'new'
   }
 
-  /** The objects of a full snapshot that begins: the sink may be offered all of them. */
+  /** The objects of a full snapshot that begins: the sink may be offered all that are members. */
   expectAll(objects: Iterable<KubeObject>): void {
-    for (const { metadata } of objects) {
-      this.#state.expect(heldOf(metadata), this.view.sink)
-    }
+    for (const object of objects) if (this.#admits(object)) this.#state.expect(heldOf(object.metadata), this.sink)
   }
 
   /** A live change will be offered: from before that on the sink may hold the object. */
   expect(change: Change): void {
     if (change.type !== 'Added' && change.type !== 'Updated') return
-    if (this.#standing.type === 'owing' || this.#isBelowFloor(change)) return
-    const { metadata } = change.object
-    this.#state.expect(heldOf(metadata), this.view.sink)
+    if (this.#standing.type === 'owing' || this.#isBelowFloor(change) || !this.#admits(change.object)) return
+    this.#state.expect(heldOf(change.object.metadata), this.sink)
   }
 
-  /** What the change is to this sink: an object that it was not told of is new to it. Undefined: nothing. */
-  formOf(change: Notable): Notable | undefined {
-    const { sink } = this.view
-    if (change.type === 'Deleted') return this.#state.holds(change.identity.uid, sink) ? change : undefined
-    if (change.type !== 'Updated' || change.previous || this.#state.has(change.object.metadata.uid, sink)) return change
+  /** What the change is to this sink, and how it is told; undefined: nothing. To be asked before it is expected. */
+  formOf(change: Notable): Form | undefined {
+    switch (change.type) {
+      case 'Added':
+      case 'Updated':
+        return this.routed.see(this.#asHeld(change), this.#wasMember(change))
+      case 'Deleted':
+        return this.#state.holds(change.identity.uid, this.sink) ? this.routed.see(change, true) : undefined
+      case 'SnapshotItem': {
+        const shape = this.routed.match(change.object)
+        return shape && { change, shape }
+      }
+      default:
+        return { change, shape: this.routed.stream }
+    }
+  }
+
+  /** An object that the sink was not told of is new to it. */
+  #asHeld(change: Seen): Seen {
+    if (change.type !== 'Updated' || change.previous || this.#state.has(change.object.metadata.uid, this.sink)) {
+      return change
+    }
     const { object, resourceVersion, observed, observedAt, collapsed } = change
     return { type: 'Added', object, resourceVersion, observed, observedAt, collapsed }
+  }
+
+  /** By what is recorded; undefined: the previous state says it. */
+  #wasMember(change: Seen): boolean | undefined {
+    const isKnown = change.type === 'Updated' && change.previous
+    return isKnown ? undefined : this.#state.holds(change.object.metadata.uid, this.sink)
   }
 
   /** A live change that is nothing to this sink. */
@@ -134,25 +160,25 @@ export class Output {
    * A live change. Resolves when the sink's worker has accepted its event, or the view does not want it, or the sink is
    * owed a snapshot that will hold it.
    */
-  async offer(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
+  async offer({ change, shape }: Form, translation: Translation, signal: AbortSignal): Promise<void> {
     if (change.type === 'Gap' && change.cause === 'restored') this.startOver()
-    if (this.#isBelowFloor(change)) return
+    if (this.#isBelowFloor(change)) return this.#owed(change)
     this.#floor = undefined // positions do not go back
-    if (this.#standing.type !== 'owing') return await this.send(change, translation, signal)
+    if (this.#standing.type !== 'owing') return await this.send({ change, shape }, translation, signal)
     const slot = this.#slotFor(change)
-    if (wants(this.view, change)) this.#hold(this.#standing, slot)
+    if (wants(shape, change)) this.#hold(this.#standing, slot)
     else if (slot) this.watermark.settle(slot)
     if (change.type === 'Deleted') this.#standing.debt.depart(heldOf(change.identity))
     this.#owed(change)
   }
 
   /** A change that is for this sink whatever it is owed: a part of its snapshot, or what comes before that. */
-  async send(change: Notable, translation: Translation, signal: AbortSignal): Promise<void> {
+  async send({ change, shape }: Form, translation: Translation, signal: AbortSignal): Promise<void> {
     if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') this.#repay(change.snapshot)
     const slot = this.#slotFor(change)
     this.expect(change) // an end that was under way may have been settled since
     this.#offered(change)
-    if (!wants(this.view, change)) {
+    if (!wants(shape, change)) {
       if (slot) this.watermark.settle(slot)
       this.#settled(change)
       return
@@ -163,7 +189,7 @@ export class Output {
       told = this.#deadLettered
       return told
     }
-    const event = translation(this.view, { deadLettered })
+    const event = translation(shape, { deadLettered })
     const settle = (outcome: Outcome) => {
       if (outcome.type === 'overflowed') this.#lose(change, slot)
       else if (slot) this.watermark.settle(slot)
@@ -198,7 +224,7 @@ export class Output {
         onLost: (one) => {
           const resourceVersion = one?.position ?? this.watermark.value
           // items alone, before anything was told: their snapshot has no end, and is sent again
-          this.#state.lost(this.view.sink)
+          this.#state.lost(this.sink)
           if (resourceVersion !== undefined) this.#lose({ type: 'Progress', resourceVersion }, one)
         },
       })
@@ -212,9 +238,19 @@ export class Output {
     this.watermark.complete(position)
   }
 
-  /** What is to be persisted since it was last asked for, after the entries of the ledger. */
+  /**
+   * What the sink is owed and that is not persisted yet: before the entries of the ledger, which count what it is owed as
+   * told.
+   */
+  takeOwed(stream: string): readonly StateRecord[] {
+    if (this.#due === undefined || this.#due === this.#noted.due) return []
+    this.#noted = { ...this.#noted, due: this.#due }
+    return [{ type: 'debt', stream, sink: this.sink, kind: this.#due }]
+  }
+
+  /** What else is to be persisted since it was last asked for, after the entries of the ledger. */
   takeNotes(stream: string): readonly StateRecord[] {
-    const { sink } = this.view
+    const { sink } = this
     const { value: watermark } = this.watermark
     const notes: StateRecord[] = []
     if (this.#due !== this.#noted.due) notes.push({ type: 'debt', stream, sink, kind: this.#due })
@@ -225,12 +261,16 @@ export class Output {
   }
 
   get #state(): Ledger {
-    if (!this.#ledger) throw new Error(`the sink ${this.view.sink} has not been started for its stream`)
+    if (!this.#ledger) throw new Error(`the sink ${this.sink} has not been started for its stream`)
     return this.#ledger
   }
 
+  #admits(object: KubeObject): boolean {
+    return this.routed.admits?.(object) ?? true
+  }
+
   #held() {
-    return this.#state.held(this.view.sink)
+    return this.#state.held(this.sink)
   }
 
   /** Whether it was settled in an earlier life. */
@@ -290,7 +330,7 @@ export class Output {
     if (this.#standing.type === 'even' && this.#due === undefined) return
     const { debt, slot } = this.#standing.type === 'even' ? {} : this.#standing
     this.#standing = { type: 'repaying', debt, slot, snapshotId: id }
-    if (!this.view.on.has('snapshot')) this.#repaid() // there is nothing else that could be sent
+    if (!this.routed.stream.on.has('snapshot')) this.#repaid() // there is nothing else that could be sent
   }
 
   #repaid(): void {
@@ -305,22 +345,22 @@ export class Output {
   #offered(change: Notable): void {
     const uid = uidOf(change)
     if (uid === undefined) return
-    this.#state.offered(uid, this.view.sink, whatOf(change))
+    this.#state.offered(uid, this.sink, whatOf(change))
   }
 
   #settled(change: Notable): void {
     const uid = uidOf(change)
     if (uid === undefined) return
     const version = versionOf(change)
-    if (version === undefined) this.#state.ended(uid, this.view.sink)
-    else this.#state.settled(uid, this.view.sink, version)
+    if (version === undefined) this.#state.ended(uid, this.sink)
+    else this.#state.settled(uid, this.sink, version)
   }
 
   /** The same of an event that was known on disk alone. */
   #settledOnDisk({ kind, attributes }: OutboundEvent, { type }: Outcome): void {
     if (kind !== 'change' && kind !== 'item') return
     const uid = attributes.uid as Uid
-    const { sink } = this.view
+    const { sink } = this
     const what = attributes.type === eventTypes.deleted ? 'end' : 'version'
     if (type !== 'delivered' && type !== 'dead-lettered') this.#state.unsettled(uid, sink, what)
     else if (what === 'end') this.#state.ended(uid, sink)
@@ -329,13 +369,13 @@ export class Output {
 
   #unsettled(change: Notable): void {
     const uid = uidOf(change)
-    if (uid !== undefined) this.#state.unsettled(uid, this.view.sink, whatOf(change))
+    if (uid !== undefined) this.#state.unsettled(uid, this.sink, whatOf(change))
   }
 
   #owed(change: Change): void {
     const uid = uidOf(change)
     const version = versionOf(change)
-    if (uid !== undefined && version !== undefined) this.#state.owed(uid, this.view.sink, version)
+    if (uid !== undefined && version !== undefined) this.#state.owed(uid, this.sink, version)
   }
 
   /** Items and markers hold no watermark: what they say is said again by the next snapshot. */
@@ -398,8 +438,16 @@ function resultOf(change: Notable, outcome: Outcome): SnapshotOutcome | undefine
   }
 }
 
+type Seen = Extract<ObjectDelta, { readonly type: 'Added' | 'Updated' }>
+
+/** A change as it is offered to a sink: `shape` is that of the route that lets its object through, or of the stream. */
+export interface Form {
+  readonly change: Notable
+  readonly shape: View
+}
+
 export interface OutputParts {
-  readonly view: View
+  readonly routed: RoutedView
   readonly worker: SinkWorker
   /** Called once for each accepted event; `observedAt` is when its change was read (RFC 3339). */
   readonly onSettled: (event: OutboundEvent, outcome: Outcome, observedAt: string) => void

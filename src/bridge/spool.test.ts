@@ -8,7 +8,7 @@ import type { SpoolNews } from '../delivery/spool-log.ts'
 import { temporaryFolder } from '../journal/testing/kit.ts'
 import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../kube/object.ts'
 import type { Notable } from '../reconcile/change.ts'
-import { allOn, wholeObject } from '../route/view.ts'
+import { RoutedView } from '../route/routed-view.ts'
 import { createTranslator } from '../translate/translate.ts'
 import { Output, type OutputParts } from './output.ts'
 import { spoolTrouble } from './spool.ts'
@@ -49,11 +49,11 @@ async function outputBench(path: string): Promise<OutputBench> {
     }
     throw new Error(`not so: ${what}`)
   }
-  const view = { sink: 'audit', payload: wholeObject, on: new Set(allOn) }
+  const routed = RoutedView.whole('audit')
   const onSettled: OutputParts['onSettled'] = (event, outcome) => {
     if (outcome.type === 'delivered') taken.push(String(event.attributes.name))
   }
-  const output = new Output({ view, worker: run.worker, onSettled, onSnapshot: () => {}, onRepaid: () => {} })
+  const output = new Output({ routed, worker: run.worker, onSettled, onSnapshot: () => {}, onRepaid: () => {} })
   startOutput(output, 'all/pods')
   return { ...run, output, taken, news, until }
 }

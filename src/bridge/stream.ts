@@ -13,6 +13,7 @@ import {
   type ObjectKey,
   type Resource,
   type ResourceVersion,
+  type Uid,
 } from '../kube/object.ts'
 import { abortable, sleep } from '../lib/abort.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
@@ -112,13 +113,14 @@ export class BridgeStream {
   constructor(options: BridgeStreamOptions) {
     this.#options = options
     this.#outputs = options.outputs((sink, snapshot) => {
-      const audience = this.#audiences.find(({ output }) => output.view.sink === sink)
+      const audience = this.#audiences.find(({ output }) => output.sink === sink)
       if (audience) this.#reconciler?.repeat(snapshot, audience)
     })
     this.#audiences = this.#outputs.map((output) => ({
       output,
       hasRoom: () => output.hasRoom,
       debt: () => output.debt,
+      admits: output.routed.admits,
     }))
     for (const output of this.#outputs) output.onRoom(() => this.#reconciler?.wake())
   }
@@ -193,15 +195,22 @@ export class BridgeStream {
     // what changes while a disk does not write stays where it is, and is noted once
     while (this.#noting !== undefined) await this.#noting
     if (!this.#ledger) return
+    const owed = this.#takeOwed()
     const notes = this.#outputs.flatMap((output) => output.takeNotes(this.name))
     for (const note of notes) this.#state?.apply(note)
-    // entries first: a watermark stands for what they say
-    this.#noting = this.#write([...this.#ledger.takeChanged(), ...notes])
+    // entries before them: a watermark stands for what those say
+    this.#noting = this.#write([...owed, ...this.#ledger.takeChanged(), ...notes])
     try {
       await this.#noting
     } finally {
       this.#noting = undefined
     }
+  }
+
+  #takeOwed(): readonly StateRecord[] {
+    const owed = this.#outputs.flatMap((output) => output.takeOwed(this.name))
+    for (const debt of owed) this.#state?.apply(debt)
+    return owed
   }
 
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
@@ -230,9 +239,8 @@ export class BridgeStream {
   }
 
   async #live(changes: readonly Change[], following: Following, drain: AbortSignal): Promise<void> {
-    const { ledger, translate } = following
-    for (const change of changes) for (const output of this.#outputs) output.expect(change)
-    await abortable(this.#write(ledger.takeExpected()), drain)
+    const { ledger } = following
+    await this.#expect(changes, ledger, drain)
     for (const [index, change] of changes.entries()) {
       if (index > 0 && index % CHANGES_PER_TURN === 0) await setImmediate()
       this.#options.onChange(change)
@@ -240,7 +248,7 @@ export class BridgeStream {
       // after the deletes that the list itself has shown, whose last states are known
       if (change.type !== 'Gap' && change.type !== 'Deleted') await this.#endMissing(following, drain)
       if (change.type === 'Progress') this.#complete(change.resourceVersion)
-      else await this.#offer(change, translate, drain)
+      else await this.#offer(change, following, drain)
       if (change.type === 'Gap') this.#gap = change
     }
     this.#noteSoon()
@@ -257,9 +265,10 @@ export class BridgeStream {
       this.#options.onChange(change)
       if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') {
         output.expectAll(store.objects())
-        await abortable(this.#write(ledger.takeExpected()), drain)
+        await this.#writeExpected(ledger, drain)
       }
-      await output.send(change, translate(change), drain)
+      const form = output.formOf(change)
+      if (form) await output.send(form, translate(form.change), drain)
       this.#moveTo(change)
     }
   }
@@ -271,9 +280,9 @@ export class BridgeStream {
     this.#state ??= await abortable(store.stateOf(name), stop)
     const state = this.#state
     const definition = fingerprint([this.#options.definition, resource.group, resource.resource])
-    const sinks = this.#outputs.map(({ view: { sink, payload, on } }) => {
+    const sinks = this.#outputs.map(({ sink, routed }) => {
       const isRequired = required.includes(sink)
-      return { name: sink, view: fingerprint([payload, [...on].sort(), isRequired]), required: isRequired }
+      return { name: sink, view: fingerprint([routed.definition, isRequired]), required: isRequired }
     })
     const typeMeta = { apiVersion: apiVersionOf(resource), kind: resource.kind }
     const server = this.#options.past(resource)
@@ -292,7 +301,7 @@ export class BridgeStream {
     const ledger = new Ledger(state, { required: holding, keeps: store.keeps })
     this.#ledger = ledger
     for (const output of this.#outputs) {
-      const start = plan.sinks.get(output.view.sink)
+      const start = plan.sinks.get(output.sink)
       if (start) output.start(ledger, start, () => this.#noteSoon())
     }
     onStart(plan)
@@ -306,18 +315,39 @@ export class BridgeStream {
     const stream = this.name
     for (const output of this.#outputs) output.startOver()
     ledger.restored()
-    const owed = this.#outputs.map(
-      ({ view }): StateRecord => ({ type: 'debt', stream, sink: view.sink, kind: 'restored' }),
-    )
+    const owed = this.#outputs.map(({ sink }): StateRecord => ({ type: 'debt', stream, sink, kind: 'restored' }))
     await this.#record([{ type: 'restored', stream }, ...owed], drain)
   }
 
-  async #offer(change: Notable, translate: Following['translate'], drain: AbortSignal): Promise<void> {
+  /** What the batch will be the first to tell of is noted in one go. */
+  async #expect(changes: readonly Change[], ledger: Ledger, drain: AbortSignal): Promise<void> {
+    const seen = new Set<Uid>()
+    for (const change of changes) {
+      if (change.type !== 'Added' && change.type !== 'Updated') continue
+      // a later one of the same object may be the first that lets it in: noted now, an earlier one would be its leaving
+      const { uid } = change.object.metadata
+      if (!seen.has(uid)) for (const output of this.#outputs) output.expect(change)
+      seen.add(uid)
+    }
+    await this.#writeExpected(ledger, drain)
+  }
+
+  async #writeExpected(ledger: Ledger, drain: AbortSignal): Promise<void> {
+    const expected = ledger.takeExpected()
+    if (expected.length > 0) await abortable(this.#write([...this.#takeOwed(), ...expected]), drain)
+  }
+
+  async #offer(change: Notable, { ledger, translate }: Following, drain: AbortSignal): Promise<void> {
     const translation = translate(change)
     for (const output of this.#outputs) {
       const form = output.formOf(change)
-      if (!form) output.skip(change)
-      else await output.offer(form, form === change ? translation : translate(form), drain)
+      if (!form) {
+        output.skip(change)
+        continue
+      }
+      output.expect(form.change) // it may have left since the batch was noted
+      await this.#writeExpected(ledger, drain)
+      await output.offer(form, form.change === change ? translation : translate(form.change), drain)
     }
     this.#moveTo(change)
   }
@@ -333,8 +363,9 @@ export class BridgeStream {
    * What sinks may hold and is not there any more. The differences that follow a gap do not name all of it: of what an
    * earlier process has told, and was not at the position from which this one goes on, they know nothing.
    */
-  async #endMissing({ ledger, translate, store }: Following, drain: AbortSignal): Promise<void> {
+  async #endMissing(following: Following, drain: AbortSignal): Promise<void> {
     if (!this.#gap) return
+    const { ledger, store } = following
     const { to, observedAt } = this.#gap
     this.#gap = undefined
     const seen = { resourceVersion: to, observed: 'relist', observedAt, collapsed: true } as const
@@ -344,7 +375,7 @@ export class BridgeStream {
       const identity = identityOfKey(held)
       const gone = here !== undefined || store.scope === 'whole'
       const change = { type: 'Deleted', identity, object: undefined, finalStateKnown: false, gone, ...seen } as const
-      await this.#offer(change, translate, drain)
+      await this.#offer(change, following, drain)
     }
   }
 

@@ -8,6 +8,8 @@ import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object
 import { takenFrom } from '../kube/taken.ts'
 import type { Change, Snapshot } from '../reconcile/change.ts'
 import type { Redact } from '../redact/redact.ts'
+import { failureReasons } from '../route/expression.ts'
+import type { WhereObserver } from '../route/routed-view.ts'
 import type { StateLog } from '../telemetry/log.ts'
 import type { DegradedReason, Metrics } from '../telemetry/metrics.ts'
 import type { SnapshotOutcome } from './output.ts'
@@ -277,4 +279,20 @@ export function tellDraining(
     message: 'draining',
     fields,
   })
+}
+
+/** Counts what the routes' expressions do, and says once per route and reason that one cannot tell. */
+export function whereObserver({ metrics, states }: Telemetry, now: () => number): WhereObserver {
+  return {
+    now,
+    evaluated: (route, durationMs, failure) => {
+      metrics.routes.evaluated(route, durationMs, failure)
+      if (failure === undefined) return
+      const key = `where of route ${route}: ${failure}`
+      const message =
+        'where cannot tell of some objects: they are no members; ask with has() or .? for what may be missing'
+      const fields = { route, reason: failureReasons[failure] }
+      states.tell({ key, state: 'fails', level: 'warn', message, fields })
+    },
+  }
 }

@@ -565,11 +565,6 @@ const cases: readonly Case[] = [
     ],
   ],
   [
-    'an expression, as long as none is applied',
-    file.routes("  - { name: r, to: [out], where: object.kind == 'Pod' }"),
-    ['c.yaml:4:34 routes[0].where: is not applied by this version; expected no where; sources can select by labels'],
-  ],
-  [
     'a bare object with its previous state',
     file.routes('  - { name: r, to: [out], payload: { shape: bare, previous: true } }'),
     [

@@ -31,17 +31,7 @@ export function checkReferences(lists: Lists): readonly SchemaProblem[] {
       ...checkRoute(route),
     ]),
     ...overlaps(lists),
-    ...notApplied(lists),
   ]
-}
-
-/** Expressions are checked, but the bridge does not apply them yet: a key that does nothing is refused. */
-function notApplied({ routes }: Lists): readonly SchemaProblem[] {
-  return routes.flatMap(({ index, value: { where } }) =>
-    where === undefined
-      ? []
-      : [wrong(['routes', index, 'where'], 'is not applied by this version', 'no where; sources can select by labels')],
-  )
 }
 
 /** The sinks that others name for their dead letters: they are there, and none gets back what it gave away. */

@@ -1,10 +1,17 @@
+import type { Delta } from '../informer/delta.ts'
 import type { KubeObject, ResourceVersion, Uid } from '../kube/object.ts'
 import { cleanText } from '../lib/clean-text.ts'
 import { SetDigest } from '../lib/set-digest.ts'
 
+/** Whether an object is a member, by its state alone. */
+export type Admits = (object: KubeObject) => boolean
+
+/** What a change is to those who see only members; undefined: nothing. */
+export type Effect = 'added' | 'updated' | 'deleted' | undefined
+
 /**
- * The objects of a stream at its position, as far as a snapshot's `end` speaks of them: how many, and two digests
- * that do not depend on order, kept as running sums. Memory grows with the number of objects only.
+ * The members of a stream at its position, as far as a snapshot's `end` speaks of them: how many, and two digests
+ * that do not depend on order, kept as running sums. Memory grows with the number of members only.
  *
  * members = sum modulo 2^256 of SHA-256(`<subject>:<uid>`); state = the same with `:<resourceVersion>` appended.
  * The subject is the attribute as encoders send it.
@@ -14,8 +21,31 @@ export class Members {
   readonly #members = new SetDigest()
   readonly #state = new SetDigest()
 
+  readonly #admits: Admits | undefined
+
+  /** @param admits absent: every object is a member */
+  constructor(admits?: Admits) {
+    this.#admits = admits
+  }
+
   get size(): number {
     return this.#entries.size
+  }
+
+  has(uid: Uid): boolean {
+    return this.#entries.has(uid)
+  }
+
+  /** The stream moves on by this. */
+  follow(delta: Extract<Delta, { readonly type: 'Added' | 'Updated' | 'Deleted' }>): Effect {
+    const { uid } = delta.type === 'Deleted' ? delta.identity : delta.object.metadata
+    const was = this.#entries.has(uid)
+    if (delta.type !== 'Deleted' && (this.#admits?.(delta.object) ?? true)) {
+      this.put(delta.object)
+      return was ? 'updated' : 'added'
+    }
+    this.remove(uid)
+    return was ? 'deleted' : undefined
   }
 
   /** The object is there, in this version. */

@@ -11,11 +11,10 @@ import { addAbortListener } from 'node:events'
 import type { Delta } from '../informer/delta.ts'
 import type { DeltaReader } from '../informer/delta-reader.ts'
 import { compareResourceVersions, type KubeObject, type ResourceVersion } from '../kube/object.ts'
-import { assertNever } from '../lib/assert-never.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Change, Notable, Snapshot, SnapshotMode, SnapshotReason } from './change.ts'
-import { Members } from './members.ts'
+import { type Admits, Members } from './members.ts'
 import { type Audience, type ResyncOptions, type SnapshotStore, Snapshots } from './snapshots.ts'
 
 export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
@@ -45,7 +44,8 @@ const noLongerAwaited = new DOMException('it is no longer awaited', 'AbortError'
 
 export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = Audience> {
   readonly #options: ReconcilerOptions<T, A>
-  readonly #members = new Members()
+  /** Those who see the same members. */
+  readonly #groups: readonly Group<T>[]
   readonly #snapshots: ReadonlyMap<A, Snapshots<T>>
   #position: ResourceVersion | undefined
   #notBefore: ResourceVersion | undefined
@@ -57,8 +57,17 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     this.#notBefore = notBefore
     const inStep = () => reader.inStep
     const onDue = () => this.#wake()
-    const parts = { ...options, members: this.#members, inStep, onDue }
-    this.#snapshots = new Map(audiences.map((audience) => [audience, new Snapshots({ ...parts, audience })]))
+    const groups = new Map<Admits | undefined, Group<T>>()
+    const snapshotsFor = (audience: A) => {
+      const { admits } = audience
+      const group = groups.get(admits) ?? { members: new Members(admits), snapshots: [] }
+      groups.set(admits, group)
+      const snapshots = new Snapshots<T>({ ...options, members: group.members, inStep, onDue, audience })
+      group.snapshots.push(snapshots)
+      return snapshots
+    }
+    this.#snapshots = new Map(audiences.map((audience) => [audience, snapshotsFor(audience)]))
+    this.#groups = [...groups.values()]
   }
 
   /** The resourceVersion that the stream has read up to; undefined until the first list is in. */
@@ -175,24 +184,16 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   }
 
   #follow(delta: Delta<T>): void {
-    switch (delta.type) {
-      case 'Added':
-        this.#members.put(delta.object)
-        for (const snapshots of this.#snapshots.values()) snapshots.added(delta.object.metadata.uid)
-        return
-      case 'Updated':
-        this.#members.put(delta.object)
-        for (const snapshots of this.#snapshots.values()) snapshots.updated(delta.object.metadata.uid)
-        return
-      case 'Deleted':
-        this.#members.remove(delta.identity.uid)
-        for (const snapshots of this.#snapshots.values()) snapshots.deleted(delta.identity.uid)
-        return
-      case 'Progress':
-      case 'Gap':
-        return
-      default:
-        assertNever(delta)
+    if (delta.type === 'Progress' || delta.type === 'Gap') return
+    const { uid } = delta.type === 'Deleted' ? delta.identity : delta.object.metadata
+    for (const { members, snapshots } of this.#groups) {
+      const effect = members.follow(delta)
+      if (effect) for (const one of snapshots) one.follow(effect, uid)
     }
   }
+}
+
+interface Group<T extends KubeObject> {
+  readonly members: Members
+  readonly snapshots: Snapshots<T>[]
 }

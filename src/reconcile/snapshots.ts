@@ -19,7 +19,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Notable, Snapshot, SnapshotMode, SnapshotReason, SnapshotResult } from './change.ts'
 import type { Debt } from './debt.ts'
 import { identityOfKey } from './held.ts'
-import type { Members } from './members.ts'
+import type { Admits, Effect, Members } from './members.ts'
 
 /** Those who get the same snapshots of a stream, each at the same time. */
 export interface Audience {
@@ -27,6 +27,8 @@ export interface Audience {
   readonly hasRoom: () => boolean
   /** What it was not told. From when the next snapshot begins for it this is undefined. */
   readonly debt: () => Debt | undefined
+  /** Which objects it sees; absent: all. Audiences that share it share what is kept for it. */
+  readonly admits?: Admits | undefined
 }
 
 /** The informer's store, as far as snapshots read it. */
@@ -49,6 +51,7 @@ export interface ResyncOptions {
 export interface SnapshotsOptions<T extends KubeObject> {
   readonly stream: string
   readonly audience: Audience
+  /** Those of the audience. */
   readonly members: Members
   readonly store: SnapshotStore<T>
   /** Whether the store stands at the stream's position. */
@@ -122,20 +125,12 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     this.#repeatTimer = this.#options.clock.after(delayMs, () => this.request(reason, mode))
   }
 
-  /** A live change is offered to everybody. */
-  added(uid: Uid): void {
-    this.#running?.touched.add(uid)
-    if (this.#running) this.#running.added++
-  }
-
-  updated(uid: Uid): void {
-    this.#running?.touched.add(uid)
-    if (this.#running) this.#running.updated++
-  }
-
-  deleted(uid: Uid): void {
-    this.#running?.touched.delete(uid)
-    if (this.#running) this.#running.deleted++
+  /** A live change is offered to the audience. */
+  follow(effect: NonNullable<Effect>, uid: Uid): void {
+    if (!this.#running) return
+    this.#running[effect]++
+    if (effect === 'deleted') this.#running.touched.delete(uid)
+    else this.#running.touched.add(uid)
   }
 
   /** What to offer next, made while it is iterated; undefined if there is nothing to do, or no room. */
@@ -182,10 +177,11 @@ export class Snapshots<T extends KubeObject> implements Disposable {
         return
       }
       const here = store.get(held.key)
-      if (here?.metadata.uid === held.uid) continue
+      const isHere = here?.metadata.uid === held.uid
+      if (isHere && (audience.admits?.(here) ?? true)) continue
       deletes++
       // a name that is taken again proves that its former uid is gone
-      const gone = here !== undefined || (store.scope === 'whole' && debt.cause !== 'redefined')
+      const gone = here ? !isHere : store.scope === 'whole' && debt.cause !== 'redefined'
       const identity = identityOfKey(held)
       yield { type: 'Deleted', identity, gone, object: undefined, finalStateKnown: false, ...seen }
     }
@@ -206,7 +202,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
 
   /** The next items, and after the last the end. */
   *#advance(resourceVersion: ResourceVersion, running: Running<T>): Generator<Notable<T>> {
-    const { audience, inStep } = this.#options
+    const { audience, members, inStep } = this.#options
     const { snapshot, left, touched } = running
     const observedAt = this.#observedAt()
     for (let items = 0; items < AT_ONCE; ) {
@@ -218,7 +214,8 @@ export class Snapshots<T extends KubeObject> implements Disposable {
         yield this.#end(resourceVersion, running)
         return
       }
-      if (touched.has(next.value.metadata.uid)) continue
+      const { uid } = next.value.metadata
+      if (touched.has(uid) || !members.has(uid)) continue
       items++
       yield { type: 'SnapshotItem', snapshot, object: next.value, resourceVersion, observedAt }
     }

@@ -50,6 +50,8 @@ export class RoutedView {
   readonly stream: View
   /** The same text for the same view, also after a restart: hash it to notice that a view was redefined. */
   readonly definition: string
+  /** Whether an object is a member; undefined: every one is. */
+  readonly admits: ((object: KubeObject) => boolean) | undefined
   readonly #rules: readonly Rule[]
   readonly #first: View
   readonly #left: View
@@ -63,6 +65,7 @@ export class RoutedView {
     this.sink = first.shape.sink
     this.stream = { ...first.shape, on: streamOn(this.shapes) }
     this.definition = JSON.stringify(rules.map(definitionOf))
+    this.admits = rules.at(-1)?.admits && ((object) => this.match(object) !== undefined)
   }
 
   /** The view of a sink on a source's streams; undefined: no route leads there. No route at all = everything. */
@@ -161,7 +164,7 @@ function streamOn(shapes: readonly View[]): ReadonlySet<On> {
   )
 }
 
-/** Asked again about one of the last two objects, as for another sink, it does not evaluate again. */
+/** Objects do not change, each version is one of its own: about each it is evaluated once, whoever asks. */
 function admission({ name, where = '' }: Route, observer: WhereObserver | undefined): (object: KubeObject) => boolean {
   const expression = compileExpression(where)
   const answer = (object: KubeObject): boolean => {
@@ -171,18 +174,13 @@ function admission({ name, where = '' }: Route, observer: WhereObserver | undefi
     observer?.evaluated(name, observer.now() - begun, failure)
     return typeof verdict === 'boolean' ? verdict : unreadReason(object) !== undefined
   }
-  let newer: Answer | undefined
-  let older: Answer | undefined
+  const known = new WeakMap<KubeObject, boolean>()
   return (object) => {
-    if (newer?.object === object) return newer.admits
-    if (older?.object === object) return older.admits
-    older = newer
-    newer = { object, admits: answer(object) }
-    return newer.admits
+    let admits = known.get(object)
+    if (admits === undefined) {
+      admits = answer(object)
+      known.set(object, admits)
+    }
+    return admits
   }
-}
-
-interface Answer {
-  readonly object: KubeObject
-  readonly admits: boolean
 }

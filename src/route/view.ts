@@ -35,15 +35,6 @@ export interface View {
 export const allOn = ['added', 'updated', 'deleted', 'snapshot', 'gap'] as const satisfies readonly On[]
 export const wholeObject: Payload = { shape: 'object', previous: false }
 
-/** The views of a source's streams, in the order of `sinks`. No route at all = everything to every sink. */
-export function viewsOf(source: string, routes: readonly Route[], sinks: readonly string[]): readonly View[] {
-  if (routes.length === 0) return sinks.map((sink) => ({ sink, payload: wholeObject, on: new Set(allOn) }))
-  return sinks.flatMap((sink) => {
-    const route = routes.find(({ from, to }) => to.includes(sink) && (from?.includes(source) ?? true))
-    return route ? [{ sink, payload: route.payload, on: new Set(route.on) }] : []
-  })
-}
-
 const kindOfChange: Record<Exclude<Change['type'], 'Progress'>, On> = {
   Added: 'added',
   Updated: 'updated',

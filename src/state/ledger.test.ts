@@ -34,8 +34,9 @@ test('what a sink may be offered is given to be written before it is, once', () 
 })
 
 test('told is what all required sinks have settled, whatever the order in which they do', () => {
-  const { state, tell } = ledgerOf()
+  const { state, ledger, tell } = ledgerOf()
   const told = () => state.entries.get(uid)?.told
+  for (const sink of ['audit', 'lambdas']) ledger.expect(held, sink)
   tell('audit', 5)
   assert.equal(told(), undefined)
   tell('audit', 6)
@@ -55,10 +56,32 @@ test('an optional sink has no part in what was told; without required ones all h
   optional.tell('lambdas', 4)
   assert.equal(optional.state.entries.get(uid)?.told, '5')
   const none = ledgerOf({ required: [] })
+  none.ledger.expect(held, 'lambdas')
   none.tell('audit', 5)
   assert.equal(none.state.entries.get(uid)?.told, undefined)
   none.tell('lambdas', 5)
   assert.equal(none.state.entries.get(uid)?.told, '5')
+})
+
+test('a sink that may not hold the object has no part in what was told of it, from when it has settled its end', () => {
+  const { state, ledger, tell } = ledgerOf()
+  const told = () => state.entries.get(uid)?.told
+  tell('audit', 5)
+  assert.equal(told(), '5')
+  tell('lambdas', 6)
+  ledger.offered(uid, 'audit', 'end')
+  assert.equal(told(), '5')
+  ledger.ended(uid, 'audit')
+  assert.equal(told(), '6')
+})
+
+test('an object that comes back before the sink has settled its leaving stays with what it may hold', () => {
+  const { ledger, tell, heldBy } = ledgerOf()
+  tell('audit', 5)
+  ledger.offered(uid, 'audit', 'end')
+  ledger.expect(held, 'audit')
+  ledger.ended(uid, 'audit')
+  assert.deepEqual(heldBy('audit'), ['shop/a'])
 })
 
 test('P3 an entry goes when the last sink has settled the end of the object, not before', () => {

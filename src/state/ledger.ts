@@ -27,8 +27,8 @@ export interface LedgerOptions {
  * What each sink of a stream may hold, and what all of them have been told: kept while the stream runs, and by it alone.
  *
  * Guarantees: whatever a sink may hold is in here, and in what `takeExpected` gave to be written before it was offered;
- * an object leaves it only when no sink may hold it any more. `told` is never newer than what every required sink has
- * settled.
+ * an object leaves it only when no sink may hold it any more. `told` is never newer than what every required sink
+ * that may hold the object has settled.
  */
 
 export class Ledger {
@@ -75,9 +75,10 @@ export class Ledger {
     return this.may(uid, sink) && !isEnding(this.#openOf(sink).get(uid))
   }
 
-  /** Whether the sink has settled a version of it, and not its end. */
+  /** Whether the sink has settled a version of it, and is not being told its end. */
   has(uid: Uid, sink: string): boolean {
-    return ((this.#state.entries.get(uid)?.has ?? 0) & this.#bitOf(sink)) !== 0
+    const has = ((this.#state.entries.get(uid)?.has ?? 0) & this.#bitOf(sink)) !== 0
+    return has && !isEnding(this.#openOf(sink).get(uid))
   }
 
   /** What the sink may hold, but for what it is being told the end of. Entries may come and go while it is iterated. */
@@ -92,9 +93,14 @@ export class Ledger {
     for (const [uid, { key }] of this.#state.entries) yield { uid, key }
   }
 
-  /** The sink may be offered the object from now on, or holds it from a time that is not known. */
+  /**
+   * The sink may be offered the object from now on, or holds it from a time that is not known. An end that is on its way
+   * to it is not the last that it is told.
+   */
   expect({ uid, key }: Held, sink: string): void {
     const bit = this.#bitOf(sink)
+    const open = this.#openOf(sink).get(uid)
+    if (open) open.end = 'none'
     const entry = this.#state.entries.get(uid)
     if (entry && entry.may & bit) return
     if (entry) entry.may |= bit
@@ -180,13 +186,18 @@ export class Ledger {
     const order = settling ? compareResourceVersions(version, settling.version) : 1
     if (order < 0) return
     const by = bit | (settling && order === 0 ? settling.by : 0)
-    if (by === this.#required) {
-      this.#settling.delete(uid)
-      entry.told = version
-      this.#note(uid)
-    } else {
-      this.#settling.set(uid, { version, by })
-    }
+    this.#settling.set(uid, { version, by })
+    this.#conclude(uid, entry)
+  }
+
+  /** Those that may not hold the object have nothing to settle about it. */
+  #conclude(uid: Uid, entry: LedgerEntry): void {
+    const settling = this.#settling.get(uid)
+    const needed = entry.may & this.#required
+    if (!settling || (settling.by & needed) !== needed) return
+    this.#settling.delete(uid)
+    entry.told = settling.version
+    this.#note(uid)
   }
 
   #note(uid: Uid): void {
@@ -210,6 +221,8 @@ export class Ledger {
     if (entry.may === 0) {
       this.#state.entries.delete(uid)
       this.#settling.delete(uid)
+    } else {
+      this.#conclude(uid, entry)
     }
     this.#note(uid)
   }

@@ -7,6 +7,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Clock } from '../lib/clock.ts'
 import { DeadLetterMetrics } from './dead-letter-metrics.ts'
 import { OutputFamilies, type OutputStats } from './output-metrics.ts'
+import { RouteMetrics } from './route-metrics.ts'
 import { SinkFamilies, type SinkMetrics } from './sink-metrics.ts'
 import { StreamFamilies, type StreamMetrics } from './stream-metrics.ts'
 
@@ -34,6 +35,7 @@ export interface MetricDefinition {
 export class Metrics {
   /** Of the store of dead letters; how many come in is among the sinks' metrics. */
   readonly deadLetters: DeadLetterMetrics
+  readonly routes: RouteMetrics
   readonly #registry = new Registry()
   readonly #outputs: OutputFamilies
   readonly #streams: StreamFamilies
@@ -48,6 +50,7 @@ export class Metrics {
     this.#streams = new StreamFamilies(this.#registry, clock)
     this.#sinks = new SinkFamilies(this.#registry)
     this.deadLetters = new DeadLetterMetrics(this.#registry)
+    this.routes = new RouteMetrics(this.#registry)
     this.#pipelineErrors = new Counter({
       name: 'deltawire_pipeline_errors_total',
       help: 'Objects or events that a stage of the pipeline could not process as they are.',

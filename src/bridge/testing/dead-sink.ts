@@ -10,7 +10,7 @@ import { SinkWorker } from '../../delivery/worker.ts'
 import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../../kube/object.ts'
 import { ManualClock } from '../../lib/manual-clock.ts'
 import type { Notable } from '../../reconcile/change.ts'
-import { allOn, wholeObject } from '../../route/view.ts'
+import { RoutedView } from '../../route/routed-view.ts'
 import { createTranslator } from '../../translate/translate.ts'
 import { Output } from '../output.ts'
 import { offerTo, startOutput } from './output-kit.ts'
@@ -64,7 +64,7 @@ export async function enduresDeadSink(
   const counts = { offered: 0, overflows: 0, merged: 0 }
   const worker = deadWorker(options.queue, clock, counts)
   const output = new Output({
-    view: { sink: 'dead', payload: wholeObject, on: new Set(allOn) },
+    routed: RoutedView.whole('dead'),
     worker,
     onSettled: () => {},
     onSnapshot: () => {},

@@ -9,7 +9,7 @@ import { Copy, type Decoded, decodeStructured } from '../../events/index.ts'
 import { Informer } from '../../informer/informer.ts'
 import type { Resource } from '../../kube/object.ts'
 import { ManualClock } from '../../lib/manual-clock.ts'
-import { allOn, wholeObject } from '../../route/view.ts'
+import { RoutedView } from '../../route/routed-view.ts'
 import type { Kept } from '../../state/store.ts'
 import { Output } from '../output.ts'
 import { pastOf } from '../past-of-server.ts'
@@ -172,7 +172,7 @@ class Life {
         this.#workers.map(
           (worker, index) =>
             new Output({
-              view: { sink: `s${index}`, payload: wholeObject, on: new Set(allOn) },
+              routed: RoutedView.whole(`s${index}`),
               worker,
               onSettled: () => {},
               onRepaid: () => {},

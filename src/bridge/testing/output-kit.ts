@@ -7,7 +7,7 @@ import type { Output } from '../output.ts'
 
 /** As one that is owed nothing. */
 export function startOutput(output: Output, stream: string): Ledger {
-  const { sink } = output.view
+  const { sink } = output
   const state = new StreamState(stream)
   state.apply({ type: 'stream', stream, definition: '', sinks: [{ name: sink, view: '' }] })
   const ledger = new Ledger(state, { required: [sink], keeps: 'ledger' })
@@ -22,9 +22,9 @@ export async function offerTo(
   translate: (change: Notable) => Translation,
   signal: AbortSignal,
 ): Promise<void> {
-  output.expect(change)
   const form = output.formOf(change)
+  output.expect(change)
   if (!form) output.skip(change)
-  else if (change.type.startsWith('Snapshot')) await output.send(form, translate(form), signal)
-  else await output.offer(form, translate(form), signal)
+  else if (change.type.startsWith('Snapshot')) await output.send(form, translate(form.change), signal)
+  else await output.offer(form, translate(form.change), signal)
 }

@@ -5,7 +5,7 @@ import { Output } from '../../bridge/output.ts'
 import { startOutput } from '../../bridge/testing/output-kit.ts'
 import { compareResourceVersions, type ResourceVersion } from '../../kube/object.ts'
 import { ManualClock } from '../../lib/manual-clock.ts'
-import { allOn, wholeObject } from '../../route/view.ts'
+import { RoutedView } from '../../route/routed-view.ts'
 import type { DeadLetter } from '../dead-letters.ts'
 import { noObserver } from '../observer.ts'
 import { defaults, event } from '../scripted-sink.ts'
@@ -229,7 +229,7 @@ class Play {
     }
     output.expect(change)
     const tell = isSnapshot ? output.send : output.offer
-    void tell.call(output, change, translation, this.#never).then(
+    void tell.call(output, { change, shape: output.routed.stream }, translation, this.#never).then(
       () => {
         if (offer) offer.state = 'accepted'
       },
@@ -266,7 +266,7 @@ class Play {
 
   #source(name: string): Source {
     const output = new Output({
-      view: { sink: 'audit', payload: wholeObject, on: new Set(allOn) },
+      routed: RoutedView.whole('audit'),
       worker: this.#worker,
       onSettled: (settled, outcome) => {
         const offer = this.#ledger.offerOf(settled)
