@@ -48,6 +48,18 @@ export class Members {
     return was ? 'deleted' : undefined
   }
 
+  /**
+   * All objects, as they were listed: what is only remembered of an object does not say whether it is a member. They may
+   * be ahead of the stream's position, which follows.
+   */
+  seen(objects: Iterable<KubeObject>): void {
+    if (!this.#admits) return
+    for (const object of objects) {
+      if (this.#admits(object)) this.put(object)
+      else this.remove(object.metadata.uid)
+    }
+  }
+
   /** The object is there, in this version. */
   put({ metadata: { namespace, name, uid, resourceVersion } }: KubeObject): void {
     const known = this.#entries.get(uid)

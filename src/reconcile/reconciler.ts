@@ -49,6 +49,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   readonly #snapshots: ReadonlyMap<A, Snapshots<T>>
   #position: ResourceVersion | undefined
   #notBefore: ResourceVersion | undefined
+  #isStarted = false
   #wake: () => void = () => {}
 
   constructor(options: ReconcilerOptions<T, A>) {
@@ -75,10 +76,12 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     return this.#position
   }
 
-  get #hasStarted(): boolean {
-    if (!this.#position) return false
+  /** Whether snapshots may begin. */
+  #hasStarted(): boolean {
+    if (this.#isStarted || !this.#position) return this.#isStarted
     if (this.#notBefore && compareResourceVersions(this.#position, this.#notBefore) < 0) return false
-    this.#notBefore = undefined
+    this.#isStarted = true
+    for (const { members } of this.#groups) members.seen(this.#options.store.objects())
     return true
   }
 
@@ -109,7 +112,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
         for (const portion of this.#apply(deltas)) yield portion
         let isIdle = deltas.length === 0
         for (const [audience, snapshots] of this.#snapshots) {
-          const changes = this.#hasStarted && this.#position && snapshots.next(this.#position)
+          const changes = this.#hasStarted() && this.#position && snapshots.next(this.#position)
           if (!changes) continue
           isIdle = false
           yield { type: 'own', audience, changes }

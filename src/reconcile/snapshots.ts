@@ -102,6 +102,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   constructor(options: SnapshotsOptions<T>) {
     this.#options = options
     this.#repeat = new ExponentialBackoff(REPEAT, options.random)
+    this.#schedule() // an audience that goes on where it ended is owed no snapshot to begin with
   }
 
   /** Asks for a snapshot as soon as none is running; several requests are one. */
