@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AdminClient } from './admin-client.ts'
 import { use } from './component.ts'
@@ -42,6 +42,11 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Te
   }
 }
 
+interface Programs {
+  readonly etcd: string
+  readonly kubeApiserver: string
+}
+
 interface Ports {
   readonly etcd: number
   readonly peer: number
@@ -52,15 +57,18 @@ export class TestApiServer implements AsyncDisposable {
   readonly url: string
   readonly admin: AdminClient
   readonly #workspace: Workspace
-  readonly #file: string
+  readonly #programs: Programs
   readonly #flags: readonly string[]
   readonly #ports: Ports
+  // another one that was faster to take the port would answer as well: told apart by its name
+  readonly #name = randomUUID()
+  #etcd: Program | undefined
   #api: Program | undefined
   #recorders: Recorder[] = []
 
-  private constructor(workspace: Workspace, file: string, ports: Ports, flags: readonly string[]) {
+  private constructor(workspace: Workspace, programs: Programs, ports: Ports, flags: readonly string[]) {
     this.#workspace = workspace
-    this.#file = file
+    this.#programs = programs
     this.#ports = ports
     this.#flags = flags
     this.url = `https://127.0.0.1:${ports.api}`
@@ -69,29 +77,16 @@ export class TestApiServer implements AsyncDisposable {
 
   static async start(
     workspace: Workspace,
-    programs: { readonly etcd: string; readonly kubeApiserver: string },
+    programs: Programs,
     { flags = [] }: ApiServerOptions,
   ): Promise<TestApiServer> {
     const [client = 0, peer = 0, api = 0] = await freePorts(3)
-    const server = new TestApiServer(workspace, programs.kubeApiserver, { etcd: client, peer, api }, flags)
+    const server = new TestApiServer(workspace, programs, { etcd: client, peer, api }, flags)
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     await writeFile(join(workspace.folder, 'sa.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
     const users = [`${tokens.admin},admin,admin,"system:masters"`, `${tokens.limited},limited,limited,"limited"`]
     await writeFile(join(workspace.folder, 'tokens.csv'), `${users.join('\n')}\n`)
-    // another one that was faster to take the port would answer as well: told apart by its name
-    const name = randomUUID()
-    const store = workspace.start('etcd', programs.etcd, [
-      `--name=${name}`,
-      '--data-dir=etcd',
-      `--listen-client-urls=http://127.0.0.1:${client}`,
-      `--advertise-client-urls=http://127.0.0.1:${client}`,
-      `--listen-peer-urls=http://127.0.0.1:${peer}`,
-      `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
-      `--initial-cluster=${name}=http://127.0.0.1:${peer}`,
-      '--unsafe-no-fsync',
-      '--log-level=warn',
-    ])
-    await whileRunning(store, 'etcd answers', async () => (await server.#etcdName()) === name)
+    await server.#startEtcd()
     await server.start()
     return server
   }
@@ -130,7 +125,7 @@ export class TestApiServer implements AsyncDisposable {
 
   /** Starts kube-apiserver on the same port and etcd; resolves when it is ready and namespace `default` exists. */
   async start(): Promise<void> {
-    const api = this.#workspace.start('kube-apiserver', this.#file, [
+    const api = this.#workspace.start('kube-apiserver', this.#programs.kubeApiserver, [
       `--etcd-servers=${this.#etcdUrl}`,
       `--secure-port=${this.#ports.api}`,
       '--bind-address=127.0.0.1',
@@ -166,6 +161,32 @@ export class TestApiServer implements AsyncDisposable {
   async stop(): Promise<void> {
     await this.#api?.end('SIGTERM')
     this.admin.reset()
+  }
+
+  /** Of all that etcd holds, as of now; nothing is stopped for it. Returns what `restore` takes. */
+  async backup(): Promise<string> {
+    const etcd = this.#etcd
+    if (!etcd) throw new Error('etcd has not been started')
+    const folder = await mkdtemp(join(this.#workspace.folder, 'backup-'))
+    // while it stands still its files are what they would be after a kill -9
+    process.kill(etcd.pid, 'SIGSTOP')
+    try {
+      await cp(this.#etcdFolder, folder, { recursive: true })
+    } finally {
+      process.kill(etcd.pid, 'SIGCONT')
+    }
+    return folder
+  }
+
+  /** As after a disaster: all that was written since the backup never was. Versions go back; recorders end. */
+  async restore(backup: string): Promise<void> {
+    for (const recorder of this.#recorders.splice(0)) await recorder[Symbol.asyncDispose]()
+    await this.kill()
+    await this.#etcd?.end('SIGKILL')
+    await rm(this.#etcdFolder, { recursive: true })
+    await cp(backup, this.#etcdFolder, { recursive: true })
+    await this.#startEtcd()
+    await this.start()
   }
 
   /** Newest revision of etcd, which is the newest resourceVersion. */
@@ -204,6 +225,28 @@ export class TestApiServer implements AsyncDisposable {
     for (const recorder of this.#recorders) await recorder[Symbol.asyncDispose]()
     await this.admin[Symbol.asyncDispose]()
     await this.#workspace[Symbol.asyncDispose]()
+  }
+
+  async #startEtcd(): Promise<void> {
+    const url = this.#etcdUrl
+    const peerUrl = `http://127.0.0.1:${this.#ports.peer}`
+    const etcd = this.#workspace.start('etcd', this.#programs.etcd, [
+      `--name=${this.#name}`,
+      `--data-dir=${this.#etcdFolder}`,
+      `--listen-client-urls=${url}`,
+      `--advertise-client-urls=${url}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=${this.#name}=${peerUrl}`,
+      '--unsafe-no-fsync',
+      '--log-level=warn',
+    ])
+    this.#etcd = etcd
+    await whileRunning(etcd, 'etcd answers', async () => (await this.#etcdName()) === this.#name)
+  }
+
+  get #etcdFolder(): string {
+    return join(this.#workspace.folder, 'etcd')
   }
 
   get #etcdUrl(): string {

@@ -1,19 +1,27 @@
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
+import { Copy, decodeStructured } from '../../../src/events/index.ts'
 import { type BridgeProcess, startBridge } from '../../e2e/support/bridge-process.ts'
 import { type Comparison, compare } from '../../e2e/support/oracle.ts'
 import { operate, prefixes, resources } from '../../e2e/support/random-operations.ts'
+import { assertCopied, type CopyResult, sorted } from '../../e2e/support/reference-copy.ts'
 import { startCluster } from '../../e2e/support/stand.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { TestApiServer } from '../../testbed/api-server.ts'
 import type { ReceivedEvent } from '../../testbed/receiver.ts'
 import type { Recorder } from '../../testbed/recorder.ts'
-
-const namespaces = ['shop']
+import { listed } from './listed.ts'
 
 /** Soon tried again, so that a fault that is over is soon seen to be over. */
 export const retry = { initial: '50ms', max: '500ms' } as const
 
 export interface FaultStandOptions {
+  /** One that several tests share, each with a namespace of its own. @default a server that is started for this stand */
+  readonly server?: TestApiServer
+  /** Where all is written and watched. @default shop */
+  readonly namespace?: string
+  /** Path. @default one of the administrator, straight to the server */
+  readonly kubeconfig?: string
   readonly env?: Readonly<Record<string, string>>
   /** Further members of the configuration. */
   readonly config?: object
@@ -29,37 +37,63 @@ type Events = () => readonly ReceivedEvent[] | Promise<readonly ReceivedEvent[]>
  */
 export class FaultStand implements AsyncDisposable {
   readonly server: TestApiServer
-  readonly bridge: BridgeProcess
-  readonly #recorder: Recorder
+  readonly namespace: string
+  readonly #start: () => Promise<BridgeProcess>
+  readonly #owned: AsyncDisposableStack
+  #bridge: BridgeProcess
+  #recorder: Recorder
   #seed: number
 
-  private constructor(server: TestApiServer, bridge: BridgeProcess, recorder: Recorder, seed: number) {
-    this.server = server
-    this.bridge = bridge
-    this.#recorder = recorder
+  private constructor(parts: Parts, seed: number) {
+    this.server = parts.server
+    this.namespace = parts.namespace
+    this.#start = parts.start
+    this.#owned = parts.owned
+    this.#bridge = parts.bridge
+    this.#recorder = parts.recorder
     this.#seed = seed * 1000
   }
 
   /** Resolves when the bridge is ready. */
-  static async start(sinks: readonly object[], { env, config, seed }: FaultStandOptions): Promise<FaultStand> {
+  static async start(sinks: readonly object[], options: FaultStandOptions): Promise<FaultStand> {
+    const { namespace = 'shop', env, config, seed } = options
     await using made = new AsyncDisposableStack()
-    const server = made.use(await startCluster(namespaces))
-    const bridge = made.use(
+    const server = options.server ?? made.use(await startCluster([namespace]))
+    const kubeconfig = options.kubeconfig ?? (await server.kubeconfig())
+    const start = async () =>
       await startBridge({
-        kubeconfig: await server.kubeconfig(),
+        kubeconfig,
         ...(env && { env }),
-        config: { sources: [{ name: 'all', resources, namespaces }], sinks, ...config },
-      }),
-    )
+        config: { sources: [{ name: 'all', resources, namespaces: [namespace] }], sinks, ...config },
+      })
+    const bridge = await start()
+    made.defer(() => bridge[Symbol.asyncDispose]())
     await bridge.ready()
     const recorder = await server.record()
-    made.move()
-    return new FaultStand(server, bridge, recorder, seed)
+    return new FaultStand({ server, namespace, start, bridge, recorder, owned: made.move() }, seed)
+  }
+
+  get bridge(): BridgeProcess {
+    return this.#bridge
+  }
+
+  /** Kills the bridge at once; another one with the same configuration begins when `meanwhile` is done. */
+  async restart(meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+    await this.#bridge.end('SIGKILL')
+    await meanwhile()
+    const bridge = await this.#start()
+    this.#owned.defer(() => bridge[Symbol.asyncDispose]())
+    this.#bridge = bridge
+  }
+
+  /** etcd's history is looked at from now on. */
+  async recordAnew(): Promise<void> {
+    this.#recorder = await this.server.record()
   }
 
   /** So many random creates, updates and deletes. */
   async write(count: number): Promise<void> {
-    await operate(this.server.admin, { count, seed: this.#seed++, namespaces })
+    await operate(this.server.admin, { count, seed: this.#seed++, namespaces: [this.namespace] })
   }
 
   /**
@@ -67,7 +101,7 @@ export class FaultStand implements AsyncDisposable {
    * what is missing, out of order or different.
    */
   async arrived(events: Events): Promise<Comparison> {
-    const history = await this.#recorder.until(await this.server.revision(), ...prefixes)
+    const history = await this.history()
     const what = 'all has arrived'
     const judge = async () => compare(history, await events())
     await eventually(async () => (await judge()).problems.length === 0, { what, withinMs: 60_000 }).catch(
@@ -78,9 +112,23 @@ export class FaultStand implements AsyncDisposable {
     return result
   }
 
+  /**
+   * Resolves when a consumer that follows docs/events.md has what the server has: by the product's own reducer, and by a
+   * program that knows nothing of it.
+   */
+  async copied(events: () => readonly ReceivedEvent[]): Promise<CopyResult> {
+    const truth = await listed(this.server, this.namespace)
+    const isCopy = () => isDeepStrictEqual(sorted(held(events())), sorted(truth))
+    await eventually(isCopy, { what: 'the copy is what the server has' }).catch(
+      () => undefined, // the comparison below says what is different
+    )
+    return await assertCopied(events(), truth)
+  }
+
   /** All that was written since the bridge was ready. */
   async history() {
-    return await this.#recorder.until(await this.server.revision(), ...prefixes)
+    const own = prefixes.map((prefix) => `${prefix}${this.namespace}/`)
+    return await this.#recorder.until(await this.server.revision(), ...own)
   }
 
   /** The states that the log has told of a sink, one line each. */
@@ -137,9 +185,24 @@ export class FaultStand implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.bridge[Symbol.asyncDispose]()
-    await this.server[Symbol.asyncDispose]()
+    await this.#owned[Symbol.asyncDispose]()
   }
+}
+
+interface Parts {
+  readonly server: TestApiServer
+  readonly namespace: string
+  readonly start: () => Promise<BridgeProcess>
+  readonly bridge: BridgeProcess
+  readonly recorder: Recorder
+  readonly owned: AsyncDisposableStack
+}
+
+/** uid -> resourceVersion. */
+function held(events: readonly ReceivedEvent[]): ReadonlyMap<string, string> {
+  const copy = new Copy()
+  for (const event of events) copy.apply(decodeStructured(JSON.stringify(event)))
+  return new Map([...copy.objects()].map(({ uid, resourceVersion = '' }) => [uid, resourceVersion]))
 }
 
 /** A seed, told by the test. */
