@@ -33,6 +33,9 @@ const kinds = [
   { path: (namespace: string) => `/apis/example.com/v1/namespaces/${namespace}/widgets`, make: widget },
 ] as const
 
+/** What is written through. */
+export type Writer = Pick<AdminClient, 'create' | 'patch' | 'delete'>
+
 export interface Done {
   readonly created: number
   readonly updated: number
@@ -45,7 +48,7 @@ export interface Done {
  * Random creates, updates and deletes by several writers, names taken again included. A writer owns its names, so it
  * knows what is there. A server that is away is waited for.
  */
-export async function operate(admin: AdminClient, options: OperationsOptions, signal?: AbortSignal): Promise<Done> {
+export async function operate(admin: Writer, options: OperationsOptions, signal?: AbortSignal): Promise<Done> {
   const { count, seed, namespaces, names = 10, writers = 8 } = options
   const done = { created: 0, updated: 0, deleted: 0, failed: 0 }
   let left = count

@@ -1,0 +1,267 @@
+/** Judges what one sink was sent in many runs of the bridge, by that and by what happened on the server alone. */
+import { Copy, decodeStructured } from '../../../src/events/index.ts'
+import type { ReceivedEvent } from '../../testbed/receiver.ts'
+import type { RecordedChange } from '../../testbed/recorder.ts'
+import type { Arrival } from './oracle-receiver.ts'
+import { END, positionOf, Truth } from './oracle-truth.ts'
+
+export interface Verdict {
+  /** Empty if every invariant holds; each begins with the name of the one that it breaks. */
+  readonly problems: readonly string[]
+  /** Writes of the server, and how many of them arrived as themselves: as a change, or as an item of a snapshot. */
+  readonly versions: number
+  readonly delivered: number
+  /** Events that stand for earlier versions, too. */
+  readonly collapsed: number
+  /** Events that came again with the same id. */
+  readonly duplicates: number
+  readonly gaps: number
+  /** Versions and deletions that did not arrive, and nothing says so. */
+  readonly lost: number
+  readonly outOfOrder: number
+  /** Full snapshots that arrived whole, and of how many the digests could be compared. */
+  readonly snapshots: number
+  readonly matching: number
+}
+
+const TYPES = {
+  deleted: 'io.deltawire.object.deleted.v1',
+  gap: 'io.deltawire.stream.gap.v1',
+  begin: 'io.deltawire.snapshot.begin.v1',
+} as const
+
+/** `history`: every write of the server. `log`: everything that one sink took, in order of arrival, of all runs. */
+export function judge(history: readonly RecordedChange[], log: readonly Arrival[]): Verdict {
+  const truth = new Truth(history)
+  const known = firstOnes(log)
+  const versions = missingVersions(truth, known)
+  const lost = [...missingDeletions(truth, known), ...versions.lost]
+  const outOfOrder = [...goingBack(known), ...namesTakenAgain(truth, known)]
+  const copy = judgeCopy(truth, log)
+  return {
+    problems: [
+      ...known.flatMap(({ event }) => untrue(truth, event)),
+      ...changedWhenRepeated(log),
+      ...outOfOrder,
+      ...lost,
+      ...copy.problems,
+    ],
+    versions: history.length,
+    delivered: versions.delivered,
+    collapsed: known.filter(({ event }) => isCollapsed(event)).length,
+    duplicates: log.length - known.length,
+    gaps: known.filter(({ event }) => event.type === TYPES.gap).length,
+    lost: lost.length,
+    outOfOrder: outOfOrder.length,
+    snapshots: copy.snapshots,
+    matching: copy.matching,
+  }
+}
+
+/**
+ * I4: what a run that began when all had settled says of the time before it, snapshots aside. The newest change of each
+ * stream may come again: what else is at its position is known only once the server has told of a later one.
+ */
+export function sentAgain(before: Truth, log: readonly Arrival[], run: number): readonly string[] {
+  const newest = new Map<string, string>()
+  for (const { uid, resourceVersion } of before.history)
+    newest.set(before.objects.get(uid)?.stream ?? '', positionOf(resourceVersion))
+  const again = log.filter(({ event: { type, snapshotid, sequence, stream }, ...arrival }) => {
+    if (arrival.run !== run) return false
+    return type === TYPES.gap || (snapshotid === undefined && String(sequence) < (newest.get(String(stream)) ?? ''))
+  })
+  return again.map(({ event }) => event.id)
+}
+
+/** As a consumer sees it that drops known ids. */
+function firstOnes(log: readonly Arrival[]): readonly Arrival[] {
+  const ids = new Set<string>()
+  return log.filter(({ event }) => {
+    const id = idOf(event)
+    return !ids.has(id) && ids.add(id)
+  })
+}
+
+/** What an event says that did not happen. */
+function untrue(truth: Truth, event: ReceivedEvent): readonly string[] {
+  const { id, uid, type } = event
+  if (typeof uid !== 'string') return []
+  const object = truth.objects.get(uid)
+  if (!object) return [`I1 ${id}: there never was such an object`]
+  const problems: string[] = []
+  const expect = (attribute: string, found: unknown, expected: unknown) => {
+    if (found !== expected) problems.push(`I4 ${id}: ${attribute} is ${String(found)}, not ${String(expected)}`)
+  }
+  expect('source', event.source, object.source)
+  expect('stream', event.stream, object.stream)
+  expect('subject', event.subject, object.subject)
+  const sequence = String(event.sequence)
+  if (type === TYPES.deleted) {
+    expect('id', id, `${uid}:deleted`)
+    if (!truth.isGoneAt(uid, sequence)) problems.push(`I3 ${id}: it is not gone at ${sequence}`)
+    return problems
+  }
+  const version = String(event.resourceversion)
+  const change = object.changes.find(({ resourceVersion }) => resourceVersion === version)
+  if (!change || change.type === 'deleted') return [...problems, `I1 ${id}: there is no version ${version}`]
+  expect(
+    'id',
+    id,
+    event.snapshotid === undefined ? `${uid}:${version}` : `${uid}:${version}:${String(event.snapshotid)}`,
+  )
+  expect('data', labelOf((event.data as { readonly object?: unknown }).object), labelOf(change.object))
+  if (event.observed === 'watch') expect('sequence', sequence, positionOf(version))
+  else if (sequence < positionOf(version)) problems.push(`I4 ${id}: its sequence ${sequence} is before its version`)
+  return problems
+}
+
+/** I4: what comes again is the same. */
+function changedWhenRepeated(log: readonly Arrival[]): readonly string[] {
+  const first = new Map<string, string>()
+  const problems: string[] = []
+  for (const { event } of log) {
+    if (event.type === TYPES.deleted || typeof event.uid !== 'string') continue
+    const { data, uid, subject, resourceversion } = event
+    const content = JSON.stringify([uid, subject, resourceversion, (data as { readonly object?: unknown }).object])
+    const before = first.get(idOf(event))
+    if (before === undefined) first.set(idOf(event), content)
+    else if (before !== content) problems.push(`I4 ${event.id}: came again with another object`)
+  }
+  return problems
+}
+
+/** I2: per uid, within a run sequences never go back; nothing follows its deletion, in any run. */
+function goingBack(known: readonly Arrival[]): readonly string[] {
+  const problems: string[] = []
+  const last = new Map<string, { readonly sequence: string; readonly run: number; readonly isGone: boolean }>()
+  for (const { event, run } of known) {
+    if (typeof event.uid !== 'string') continue
+    const sequence = String(event.sequence)
+    const before = last.get(event.uid)
+    if (before?.isGone) problems.push(`I2 ${event.id}: arrived after the object's deletion, in run ${run}`)
+    if (before?.run === run && sequence < before.sequence)
+      problems.push(`I2 ${event.id}: ${sequence} arrived after ${before.sequence}, in run ${run}`)
+    last.set(event.uid, { sequence, run, isGone: before?.isGone === true || event.id === `${event.uid}:deleted` })
+  }
+  return problems
+}
+
+/** I2: of a name that is taken again, the old object's deletion is before anything of the new one. */
+function namesTakenAgain(truth: Truth, known: readonly Arrival[]): readonly string[] {
+  const start = new Map<string, number>()
+  const end = new Map<string, number>()
+  for (const [index, { event }] of known.entries()) {
+    const uid = String(event.uid)
+    if (!start.has(uid)) start.set(uid, index)
+    if (event.id === `${uid}:deleted`) end.set(uid, index)
+  }
+  const problems: string[] = []
+  for (const [key, uids] of truth.successions) {
+    for (const [index, uid] of uids.entries()) {
+      const next = uids[index + 1]
+      const ended = end.get(uid)
+      const began = next === undefined ? undefined : start.get(next)
+      if (ended !== undefined && began !== undefined && began < ended)
+        problems.push(`I2 ${key}: ${next} arrived before the deletion of ${uid}`)
+    }
+  }
+  return problems
+}
+
+/** I3: of all that it was told of. */
+function missingDeletions(truth: Truth, known: readonly Arrival[]): readonly string[] {
+  const told = new Set(known.flatMap(({ event }) => (event.type === TYPES.deleted ? [] : [String(event.uid)])))
+  const deleted = new Set(known.flatMap(({ event }) => (event.type === TYPES.deleted ? [event.id] : [])))
+  const missing = [...truth.objects.values()].filter(
+    ({ uid, deletedAt }) => deletedAt !== undefined && told.has(uid) && !deleted.has(`${uid}:deleted`),
+  )
+  return missing.map(({ uid, subject, stream }) => `I3 ${uid}: ${subject} of ${stream} is gone and nobody said so`)
+}
+
+/** Every version arrived, or a later event of its object stands for it, or a gap or a snapshot of a cold start does. */
+function missingVersions(truth: Truth, known: readonly Arrival[]) {
+  const ids = new Set<string>()
+  /** uid -> the last event that stands for earlier ones. */
+  const standsFor = new Map<string, string>()
+  const covered = new Map<string, { readonly from: string; readonly to: string }[]>()
+  for (const { event } of known) {
+    const { id, uid, type, stream, data } = event
+    const cover = coverOf(type, String(event.sequence), data)
+    if (cover) covered.set(String(stream), [...(covered.get(String(stream)) ?? []), cover])
+    if (typeof uid !== 'string') continue
+    ids.add(type === TYPES.deleted ? id : `${uid}:${String(event.resourceversion)}`)
+    const sequence = String(event.sequence)
+    if (isCollapsed(event) && sequence > (standsFor.get(uid) ?? '')) standsFor.set(uid, sequence)
+  }
+  const lost: string[] = []
+  let delivered = 0
+  for (const { stream, uid, changes, subject } of truth.objects.values()) {
+    for (const { type, resourceVersion } of changes) {
+      const position = positionOf(resourceVersion)
+      if (ids.has(type === 'deleted' ? `${uid}:deleted` : `${uid}:${resourceVersion}`)) delivered++
+      else if ((standsFor.get(uid) ?? '') >= position) continue
+      else if (covered.get(stream)?.some(({ from, to }) => from < position && position <= to)) continue
+      else
+        lost.push(`P1 ${uid}:${resourceVersion}: ${type} ${subject} of ${stream} did not arrive, and nothing says so`)
+    }
+  }
+  return { delivered, lost }
+}
+
+/** Of which positions an event says that what happened there is not told. */
+function coverOf(type: string, sequence: string, data: unknown) {
+  if (type === TYPES.gap) {
+    const { gap } = data as { readonly gap: { readonly from: string; readonly to: string } }
+    return { from: positionOf(gap.from), to: positionOf(gap.to) }
+  }
+  if (type !== TYPES.begin) return undefined
+  const { snapshot } = data as { readonly snapshot: { readonly ledger: string } }
+  return snapshot.ledger === 'cold' ? { from: '', to: sequence } : undefined
+}
+
+/** I1, I6: what a consumer makes of it, at each end and in the end. */
+function judgeCopy(truth: Truth, log: readonly Arrival[]) {
+  const copy = new Copy()
+  const problems: string[] = []
+  let snapshots = 0
+  let matching = 0
+  const held = (stream?: string) =>
+    [...copy.objects()]
+      .filter((object) => stream === undefined || object.stream === stream)
+      .map(({ uid, resourceVersion = '' }): readonly [string, string] => [uid, resourceVersion])
+  for (const { event, run } of log) {
+    const { completed, checked } = copy.apply(decodeStructured(JSON.stringify(event)))
+    if (checked === 'differ') problems.push(`I1 ${event.id}: which objects there are differs, in run ${run}`)
+    if (!completed) continue
+    snapshots++
+    const position = String(event.sequence)
+    for (const { uid } of completed.removed) {
+      if (!truth.isGoneAt(uid, position)) problems.push(`I1 ${event.id}: ${uid} is not in the snapshot, and is there`)
+    }
+    if (completed.digests === 'differ') problems.push(`I1 ${event.id}: the digests differ, in run ${run}`)
+    if (completed.digests !== 'match') continue
+    matching++
+    const differences = difference(truth.stateAt(position, String(event.stream)), held(String(event.stream)))
+    problems.push(...differences.map((one) => `I1 ${event.id}: ${one}`))
+  }
+  problems.push(...difference(truth.stateAt(END), held()).map((one) => `I1 in the end: ${one}`))
+  return { problems, snapshots, matching }
+}
+
+function difference(state: ReadonlyMap<string, string>, held: readonly (readonly [string, string])[]) {
+  const copy = new Map(held)
+  const wrong = [...state].filter(([uid, version]) => copy.get(uid) !== version)
+  const surplus = held.filter(([uid]) => !state.has(uid))
+  return [
+    ...wrong.map(([uid, version]) => `${uid} is at ${version}, the copy has ${copy.get(uid) ?? 'none'}`),
+    ...surplus.map(([uid, version]) => `${uid} is gone, the copy has ${version}`),
+  ]
+}
+
+const idOf = ({ source, stream, id }: ReceivedEvent) => `${source} ${String(stream)} ${id}`
+const isCollapsed = ({ collapsed }: ReceivedEvent) => collapsed === true || collapsed === 'true'
+
+/** Every write gives its object another value. */
+function labelOf(object: unknown): unknown {
+  return (object as { readonly metadata?: { readonly labels?: { readonly value?: string } } }).metadata?.labels?.value
+}
