@@ -66,6 +66,12 @@ const dataOf = ({ data }: OutboundEvent) => JSON.parse(data ?? '')
 const inShort = ({ attributes: { type, id, sequence, collapsed } }: OutboundEvent) =>
   `${type.split('.').at(-2)} ${id} at ${Number(sequence)}${collapsed === true ? ' collapsed' : ''}`
 
+test('S5 two in one are told as the newer one: its route may show less', () => {
+  const whole = eventOf(updated(11, { n: 1 }, web(10, {})))
+  const merged = merge(whole, eventOf(updated(12, { n: 2 }, web(11, { n: 1 })), { shape: 'metadata' }))
+  assert.deepEqual(dataOf(merged), dataOf(eventOf(updated(12, { n: 2 }, web(10, {})), { shape: 'metadata' })))
+})
+
 test('added and updated are added, with the newest object, its id and its place', () => {
   const merged = merge(eventOf(added(10, { n: 1 })), eventOf(updated(12, { n: 2 }, web(11, { n: 1 }))))
   assert.equal(inShort(merged), 'added u1:12 at 12 collapsed')

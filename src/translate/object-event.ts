@@ -118,7 +118,7 @@ export class ObjectEvent implements OutboundEvent {
   merge(newer: OutboundEvent): OutboundEvent | undefined {
     if (!(newer instanceof ObjectEvent)) return undefined
     const facts = this.#facts.merge(newer.#facts)
-    return facts && new ObjectEvent(facts, this.#payload)
+    return facts && new ObjectEvent(facts, newer.#payload)
   }
 }
 
