@@ -8,15 +8,17 @@ import { addAbortListener } from 'node:events'
 import type { Logger } from 'pino'
 import type { DeadLetterAdmin } from './admin/dead-letters.ts'
 import { type Readiness, readinessOf } from './admin/readiness.ts'
+import type { SnapshotAdmin } from './admin/snapshots.ts'
 import { type DeadLetters, deadLetterAdmin, openDeadLetters, withDeadLetters } from './bridge/dead-letters.ts'
 import { Discovery } from './bridge/discovery.ts'
 import { Informers, type Selection } from './bridge/informers.ts'
 import { objectionTo } from './bridge/objection.ts'
-import { Output, type SnapshotOutcome } from './bridge/output.ts'
+import { Output } from './bridge/output.ts'
 import { pastOf } from './bridge/past-of-server.ts'
 import { loadRedaction } from './bridge/redaction.ts'
 import type { Environment } from './bridge/secret.ts'
 import { type RunningSink, startSinks } from './bridge/sinks.ts'
+import { snapshotRequests } from './bridge/snapshot-requests.ts'
 import { spoolTrouble } from './bridge/spool.ts'
 import { openState, tellStart, withState } from './bridge/state-store.ts'
 import { BridgeStream } from './bridge/stream.ts'
@@ -45,7 +47,7 @@ import { abortable, sleep } from './lib/abort.ts'
 import { ExponentialBackoff, type Random } from './lib/backoff.ts'
 import type { Clock } from './lib/clock.ts'
 import { parseBytes, parseDuration } from './lib/units.ts'
-import type { Snapshot } from './reconcile/change.ts'
+import type { Snapshot, SnapshotOutcome } from './reconcile/change.ts'
 import type { Redact } from './redact/redact.ts'
 import { type CompiledRoute, compileRoutes, RoutedView } from './route/routed-view.ts'
 import type { StateStore } from './state/store.ts'
@@ -81,6 +83,8 @@ export class Bridge {
   readonly #closed: AbortController
   /** The dead letters, for people. */
   readonly deadLetters: DeadLetterAdmin
+  /** Snapshots that people ask for. */
+  readonly snapshots: SnapshotAdmin
   readonly #store: StateStore
   readonly #routes: readonly CompiledRoute[]
   #streams: readonly BridgeStream[] = []
@@ -109,6 +113,8 @@ export class Bridge {
       },
     })
     this.deadLetters = deadLetterAdmin(deadLetters, replay)
+    const names = sinks.map(({ name }) => name)
+    this.snapshots = snapshotRequests({ streams: () => this.#streams, sinks: names, clock: parts.clock })
   }
 
   /** Loads the redaction key; its workers begin to connect. Rejects for what cannot be used. */
@@ -307,7 +313,7 @@ export class Bridge {
       cluster,
       scope: { ...(namespace && { namespaces: [namespace] }), ...selectors },
       resync: { everyMs: parseDuration(resync.every), snapshot: resync.snapshot },
-      outputs: (repeat) =>
+      outputs: (ended) =>
         views.flatMap((routed) => {
           const sink = this.#sinks.find((one) => one.name === routed.sink)
           if (!sink) return []
@@ -320,7 +326,7 @@ export class Bridge {
           }
           const onSnapshot = (snapshot: Snapshot, snapshotOutcome: SnapshotOutcome) => {
             observeSnapshot(name, sink.name, snapshot, snapshotOutcome, this.#telemetry)
-            if (snapshotOutcome.type === 'aborted' && snapshot.mode === 'full') repeat(sink.name, snapshot)
+            ended(sink.name, snapshot, snapshotOutcome)
           }
           const onRepaid = () => tellRepaid(name, sink.name, this.#telemetry)
           const output = new Output({ routed, worker: sink.worker, onSettled: settled, onSnapshot, onRepaid })

@@ -12,6 +12,7 @@ import type {
   ReplayRequest,
   ReplayResult,
 } from './dead-letters.ts'
+import { type SnapshotAdmin, SnapshotRefused } from './snapshots.ts'
 
 const letter: DeadLetterSummary = {
   id: '7',
@@ -22,6 +23,15 @@ const letter: DeadLetterSummary = {
   time: '2026-01-01T00:00:00.000Z',
   dataBytes: 10,
   attributes: { id: 'a', source: 's', type: 't' },
+}
+
+const snapshots: SnapshotAdmin = {
+  async *request(query) {
+    if (query.of === 'nothing')
+      throw new SnapshotRefused(404, 'there is no source or stream nothing; there are all/pods')
+    yield { stream: 'all/pods', sink: JSON.stringify(query), type: 'requested' }
+    yield { stream: 'all/pods', sink: 'audit', type: 'aborted', cause: 'it was refused' }
+  },
 }
 
 /** The bridge's side, as the test wants it. */
@@ -39,7 +49,10 @@ function fake(changes: Partial<DeadLetterAdmin> = {}) {
     },
     ...changes,
   }
-  return { asked, serve: () => serveApi({ listen: '127.0.0.1:0', deadLetters: admin, log: pino({ enabled: false }) }) }
+  return {
+    asked,
+    serve: () => serveApi({ listen: '127.0.0.1:0', deadLetters: admin, snapshots, log: pino({ enabled: false }) }),
+  }
 }
 
 interface Asked {
@@ -138,11 +151,47 @@ test('a replay says what of: ids, a sink, or all, and nothing else', async () =>
   assert.equal(asked.length, 3)
 })
 
+test('a snapshot that is asked for is told of line by line', async () => {
+  const { serve } = fake()
+  await using server = await serve()
+  const asking = (body: unknown) => ask(`${server.url}/api/v1/snapshots`, post(body))
+  const query = { of: 'all', sink: 'audit', namespaces: ['shop'], labelSelector: 'app in (a, b)', until: 'ended' }
+  const { status, headers, body } = await asking(query)
+  assert.deepEqual([status, headers['content-type']], [200, 'application/x-ndjson'])
+  const lines = body.trim().split('\n')
+  assert.deepEqual(JSON.parse(JSON.parse(lines[0] ?? '').sink), query)
+  assert.deepEqual(JSON.parse(lines[1] ?? ''), {
+    stream: 'all/pods',
+    sink: 'audit',
+    type: 'aborted',
+    cause: 'it was refused',
+  })
+  assert.deepEqual(JSON.parse((await asking({ of: 'nothing' })).body), {
+    error: 'there is no source or stream nothing; there are all/pods',
+  })
+})
+
+test('a snapshot that nobody could mean is refused: what is written, and the place in a selector', async () => {
+  const { serve } = fake()
+  await using server = await serve()
+  const wrong = [{}, { of: 1 }, { of: 'a', sink: 1 }, { of: 'a', namespaces: [] }, { of: 'a', namespaces: [1] }]
+  for (const body of [...wrong, { of: 'a', until: 'now' }, { of: 'a', mode: 'full' }]) {
+    const answer = await ask(`${server.url}/api/v1/snapshots`, post(body))
+    assert.equal(answer.status, 400, JSON.stringify(body))
+    assert.match(JSON.parse(answer.body).error, /^write \{"of": "SOURCE or STREAM"\}, with/)
+  }
+  const { status, body } = await ask(`${server.url}/api/v1/snapshots`, post({ of: 'a', labelSelector: 'app in web' }))
+  assert.deepEqual(
+    [status, JSON.parse(body).error],
+    [400, 'label selector "app in web", column 8: "web" instead of "("'],
+  )
+})
+
 test('other paths, methods and pages are refused in words', async () => {
   const { serve } = fake()
   await using server = await serve()
   const cases: [string, Asked, number, string][] = [
-    ['/', {}, 404, 'not found; there is /api/v1/dead-letters'],
+    ['/', {}, 404, 'not found; there are /api/v1/dead-letters and /api/v1/snapshots'],
     [path, { method: 'DELETE' }, 405, 'only GET'],
     [`${path}/replay`, {}, 405, 'only POST'],
     [`${path}?limit=0`, {}, 400, 'limit: not an integer from 1 to 1000'],
@@ -201,7 +250,15 @@ test('a port in use is an error that names the key', async () => {
   const { serve } = fake()
   await using server = await serve()
   const { host } = new URL(server.url)
-  await assert.rejects(serveApi({ listen: host, deadLetters: {} as DeadLetterAdmin, log: pino({ enabled: false }) }), {
-    message: `admin.listen ${host}: the port is in use; set admin.listen to another one, or stop what uses it`,
-  })
+  await assert.rejects(
+    serveApi({
+      listen: host,
+      deadLetters: {} as DeadLetterAdmin,
+      snapshots: {} as SnapshotAdmin,
+      log: pino({ enabled: false }),
+    }),
+    {
+      message: `admin.listen ${host}: the port is in use; set admin.listen to another one, or stop what uses it`,
+    },
+  )
 })

@@ -1,77 +1,70 @@
 /**
- * The admin API, for `deltawire dlq`:
+ * The admin API, for `deltawire dlq` and `deltawire snapshot`:
  *
  *   GET  /api/v1/dead-letters?sink=NAME&after=ID&limit=100
  *   GET  /api/v1/dead-letters/ID
  *   POST /api/v1/dead-letters/replay   {"ids": [...]}, {"sink": NAME} or {"all": true}; a line of JSON per event
+ *   POST /api/v1/snapshots             {"of": SOURCE or STREAM, ...}; see snapshot-api.ts
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
+import { allow, bodyOf, Refused, sendLines } from './api-request.ts'
 import { foreignCaller } from './caller.ts'
 import type { DeadLetterAdmin, ReplayRequest } from './dead-letters.ts'
 import type { AdminOptions } from './options.ts'
 import { json, type RunningServer, send, startServer } from './server.ts'
+import { requestSnapshots, SNAPSHOTS } from './snapshot-api.ts'
+import type { SnapshotAdmin } from './snapshots.ts'
 
 export interface ApiOptions extends AdminOptions {
   readonly deadLetters: DeadLetterAdmin
+  readonly snapshots: SnapshotAdmin
   readonly log: Logger
 }
 
 const PREFIX = '/api/v1/dead-letters'
 const MAX_PAGE = 1_000
-const MAX_BODY_BYTES = 2 ** 20
 
 /** Resolves once it listens. Rejects, naming `admin.listen`, if the address cannot be had. */
-export async function serveApi({ listen, log, deadLetters }: ApiOptions): Promise<RunningServer> {
+export async function serveApi({ listen, log, ...admin }: ApiOptions): Promise<RunningServer> {
   return await startServer({
     key: 'admin.listen',
     listen,
     log,
-    handle: (request, response) => handle(request, response, deadLetters),
+    handle: (request, response) => handle(request, response, admin),
   })
 }
 
-/** What a caller has done wrong, or what is not there. */
-class Refused extends Error {
-  readonly status: number
-  readonly allow: string | undefined
+type Admin = Pick<ApiOptions, 'deadLetters' | 'snapshots'>
 
-  constructor(status: number, message: string, allow?: string) {
-    super(message)
-    this.status = status
-    this.allow = allow
-  }
-}
-
-async function handle(request: IncomingMessage, response: ServerResponse, admin: DeadLetterAdmin): Promise<void> {
+async function handle(request: IncomingMessage, response: ServerResponse, admin: Admin): Promise<void> {
+  const { deadLetters } = admin
   try {
     const why = foreignCaller(request)
     if (why !== undefined) throw new Refused(403, why)
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
-    if (pathname === `${PREFIX}/replay`) {
+    if (pathname === SNAPSHOTS) {
+      await requestSnapshots(request, response, admin.snapshots)
+    } else if (pathname === `${PREFIX}/replay`) {
       allow(request, 'POST')
-      await replay(request, response, admin)
+      await replay(request, response, deadLetters)
     } else if (pathname === PREFIX) {
       allow(request, 'GET')
-      const page = await reading(admin.list(filterOf(searchParams)))
+      const page = await reading(deadLetters.list(filterOf(searchParams)))
       send(request, response, json(200, page))
     } else if (pathname.startsWith(`${PREFIX}/`)) {
       allow(request, 'GET')
       const id = decodeURIComponent(pathname.slice(PREFIX.length + 1))
-      const letter = await reading(admin.show(id))
+      const letter = await reading(deadLetters.show(id))
       if (!letter) throw new Refused(404, `there is no dead letter ${id.slice(0, 100)}: it was delivered, or dropped`)
       send(request, response, json(200, letter))
     } else {
-      throw new Refused(404, `not found; there is ${PREFIX}`)
+      throw new Refused(404, `not found; there are ${PREFIX} and ${SNAPSHOTS}`)
     }
   } catch (error) {
     if (!(error instanceof Refused)) throw error
     send(request, response, json(error.status, { error: error.message }), error.allow)
   }
-}
-
-function allow({ method }: IncomingMessage, expected: 'GET' | 'POST'): void {
-  if (method !== expected) throw new Refused(405, `only ${expected}`, expected)
 }
 
 function filterOf(query: URLSearchParams) {
@@ -87,39 +80,18 @@ async function reading<T>(promise: Promise<T>): Promise<T> {
   try {
     return await promise
   } catch (error) {
-    throw new Refused(503, error instanceof Error ? error.message : String(error))
+    throw unreadable(error)
   }
+}
+
+function unreadable(error: unknown): Refused {
+  return new Refused(503, error instanceof Error ? error.message : String(error))
 }
 
 /** A line for each event, as its fate is known: that may take as long as its sink is out of order. */
 async function replay(request: IncomingMessage, response: ServerResponse, admin: DeadLetterAdmin): Promise<void> {
   const what = replayRequest(await bodyOf(request))
-  const gone = new AbortController()
-  response.on('close', () => gone.abort(new Error('the caller has gone')))
-  request.socket.setTimeout(0) // it waits for a sink, not for the caller
-  const results = admin.replay(what, gone.signal)[Symbol.asyncIterator]()
-  const first = await reading(results.next())
-  response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' })
-  response.flushHeaders()
-  for (let result = first; !result.done && !gone.signal.aborted; result = await results.next()) {
-    response.write(`${JSON.stringify(result.value)}\n`) // short lines, and each stands for an event: nothing piles up
-  }
-  response.end()
-}
-
-async function bodyOf(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > MAX_BODY_BYTES) throw new Refused(413, `a request of more than ${MAX_BODY_BYTES} bytes`)
-    chunks.push(chunk)
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString())
-  } catch {
-    throw new Refused(400, 'the body is not JSON')
-  }
+  await sendLines(request, response, { open: (signal) => admin.replay(what, signal), refusal: unreadable })
 }
 
 function replayRequest(body: unknown): ReplayRequest {

@@ -1,6 +1,8 @@
 /** Asks the admin API of a running bridge. */
 import type { DeadLetterDetail, DeadLetterFilter, DeadLetterPage, ReplayRequest, ReplayResult } from './dead-letters.ts'
 
+import type { SnapshotLine, SnapshotQuery } from './snapshots.ts'
+
 /** There was no answer, or it was no: for people, in whole words. */
 export class AdminError extends Error {
   override readonly name = 'AdminError'
@@ -27,18 +29,26 @@ export class AdminClient {
   }
 
   /** A result for each, as it comes. Throws an AdminError if the bridge ends before the last one. */
-  async *replay(request: ReplayRequest): AsyncGenerator<ReplayResult> {
+  replay(request: ReplayRequest): AsyncGenerator<ReplayResult> {
     const { type, ...rest } = request
-    const body = JSON.stringify(type === 'all' ? { all: true } : rest)
+    const body = type === 'all' ? { all: true } : rest
+    return this.#lines('/api/v1/dead-letters/replay', body, 'what it did not tell of may be delivered')
+  }
+
+  /** A line for each change. Throws an AdminError if the bridge ends before the last one. */
+  snapshot(query: SnapshotQuery): AsyncGenerator<SnapshotLine> {
+    return this.#lines('/api/v1/snapshots', query, 'what has not ended begins again with the next process')
+  }
+
+  async *#lines<T>(path: string, asked: object, otherwise: string): AsyncGenerator<T> {
+    const body = JSON.stringify(asked)
     const headers = { 'content-type': 'application/json' }
-    const response = await this.#ask('/api/v1/dead-letters/replay', { method: 'POST', headers, body })
+    const response = await this.#ask(path, { method: 'POST', headers, body })
     try {
-      for await (const line of linesOf(response)) yield JSON.parse(line) as ReplayResult
+      for await (const line of linesOf(response)) yield JSON.parse(line) as T
     } catch (error) {
       if (this.#signal.aborted) throw this.#signal.reason
-      throw new AdminError(`${this.#base.origin}: the bridge has ended; what it did not tell of may be delivered`, {
-        cause: error,
-      })
+      throw new AdminError(`${this.#base.origin}: the bridge has ended; ${otherwise}`, { cause: error })
     }
   }
 

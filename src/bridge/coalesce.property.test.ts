@@ -219,7 +219,7 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
       cluster: 'c',
       scope: index === 0 ? {} : { labelSelector: 'app=s' },
       resync: { everyMs: 0, snapshot: 'off' },
-      outputs: (repeat) =>
+      outputs: (ended) =>
         workers.map(
           (one, which) =>
             new Output({
@@ -227,9 +227,7 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
               worker: one,
               onSettled: () => {},
               onRepaid: () => {},
-              onSnapshot: (snapshot, { type }) => {
-                if (type === 'aborted') repeat(which === 0 ? 'flaky' : 'well', snapshot)
-              },
+              onSnapshot: (snapshot, outcome) => ended(which === 0 ? 'flaky' : 'well', snapshot, outcome),
             }),
         ),
       required: ['flaky', 'well'],

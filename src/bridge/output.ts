@@ -10,7 +10,7 @@ import {
   type ResourceVersion,
   type Uid,
 } from '../kube/object.ts'
-import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
+import type { Change, Notable, Snapshot, SnapshotOutcome } from '../reconcile/change.ts'
 import { Debt } from '../reconcile/debt.ts'
 import type { SinkStart } from '../reconcile/ladder.ts'
 import type { ObjectDelta } from '../route/crossing.ts'
@@ -416,17 +416,11 @@ function versionOf(change: Change): ResourceVersion | undefined {
   return change.type !== 'Deleted' && 'object' in change ? change.object.metadata.resourceVersion : undefined
 }
 
-/** How a snapshot ended for one sink. */
-export type SnapshotOutcome =
-  | { readonly type: 'completed'; readonly items: number }
-  /** The sink was not told that it began, or ended: it can draw no conclusion from it. */
-  | { readonly type: 'aborted'; readonly cause: string }
-
 function resultOf(change: Notable, outcome: Outcome): SnapshotOutcome | undefined {
   if (change.type !== 'SnapshotBegin' && change.type !== 'SnapshotEnd') return undefined
   switch (outcome.type) {
     case 'delivered':
-      return change.type === 'SnapshotEnd' ? { type: 'completed', items: change.result.items } : undefined
+      return change.type === 'SnapshotEnd' ? { type: 'completed', ...change.result } : undefined
     case 'aborted':
       return { type: 'aborted', cause: outcome.cause }
     case 'dead-lettered':

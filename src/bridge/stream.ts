@@ -18,7 +18,7 @@ import {
 import { abortable, sleep } from '../lib/abort.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Change, Notable, Snapshot } from '../reconcile/change.ts'
+import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from '../reconcile/change.ts'
 import { identityOfKey } from '../reconcile/held.ts'
 import { type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
@@ -45,8 +45,8 @@ export interface BridgeStreamOptions {
   readonly cluster: string
   readonly scope: StreamScope
   readonly resync: ResyncOptions
-  /** `repeat`: the sink could not be told of the snapshot. */
-  readonly outputs: (repeat: (sink: string, snapshot: Snapshot) => void) => readonly Output[]
+  /** `settled`: how a snapshot has ended for the sink. */
+  readonly outputs: (settled: (sink: string, snapshot: Snapshot, outcome: SnapshotOutcome) => void) => readonly Output[]
   readonly discover: () => Promise<Resource>
   /** Shared with every other stream over the same objects; already started, until the bridge stops. */
   readonly informer: (resource: Resource, start: InformerStart<KubeObject> | undefined) => Informer
@@ -112,9 +112,9 @@ export class BridgeStream {
 
   constructor(options: BridgeStreamOptions) {
     this.#options = options
-    this.#outputs = options.outputs((sink, snapshot) => {
-      const audience = this.#audiences.find(({ output }) => output.sink === sink)
-      if (audience) this.#reconciler?.repeat(snapshot, audience)
+    this.#outputs = options.outputs((sink, snapshot, outcome) => {
+      const audience = this.#audienceOf(sink)
+      if (audience) this.#reconciler?.settled(snapshot, outcome, audience)
     })
     this.#audiences = this.#outputs.map((output) => ({
       output,
@@ -157,6 +157,22 @@ export class BridgeStream {
     return { type: synced ? 'synced' : 'starting' }
   }
 
+  /** Which objects it is about. */
+  get scope(): StreamScope {
+    return this.#options.scope
+  }
+
+  /** All of its objects were seen, and each sink was told that. */
+  get isSynced(): boolean {
+    return this.#synced
+  }
+
+  /** Asks for a snapshot for one sink. */
+  requestSnapshot(sink: string, request: SnapshotRequest): void {
+    const audience = this.#audienceOf(sink)
+    if (audience) this.#reconciler?.request(request, audience)
+  }
+
   /** Ends after `stop` aborts: then what was read is still offered, until `drain` aborts. */
   async run(stop: AbortSignal, drain: AbortSignal): Promise<void> {
     const backoff = new ExponentialBackoff(RESTART_BACKOFF, this.#options.random)
@@ -171,6 +187,10 @@ export class BridgeStream {
         await sleep(backoff.next(), this.#options.clock, stop).catch(() => undefined) // aborted: the loop ends
       }
     }
+  }
+
+  #audienceOf(sink: string): OutputAudience | undefined {
+    return this.#audiences.find(({ output }) => output.sink === sink)
   }
 
   async #discover(stop: AbortSignal): Promise<Resource> {

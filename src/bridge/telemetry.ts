@@ -6,13 +6,12 @@ import type { DeliveryObserver, SinkState, WorkerStats } from '../delivery/obser
 import type { InformerFault, InformerOptions } from '../informer/index.ts'
 import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object.ts'
 import { takenFrom } from '../kube/taken.ts'
-import type { Change, Snapshot } from '../reconcile/change.ts'
+import type { Change, Snapshot, SnapshotOutcome } from '../reconcile/change.ts'
 import type { Redact } from '../redact/redact.ts'
 import { failureReasons } from '../route/expression.ts'
 import type { WhereObserver } from '../route/routed-view.ts'
 import type { StateLog } from '../telemetry/log.ts'
 import type { DegradedReason, Metrics } from '../telemetry/metrics.ts'
-import type { SnapshotOutcome } from './output.ts'
 import { tellSpool } from './spool.ts'
 
 export interface Telemetry {
@@ -233,7 +232,8 @@ export function observeSnapshot(
     logger.info({ stream, sink, reason, mode, items: outcome.items }, 'a snapshot is complete')
   } else {
     counts.snapshotEnded({ reason, result: 'aborted', items: 0 })
-    const message = 'a snapshot was aborted for this sink; a full one is sent again in a minute or two'
+    const again = mode === 'full' ? '; it is sent again in a minute or two' : ''
+    const message = `a snapshot was aborted for this sink${again}`
     logger.warn({ stream, sink, reason, mode, cause: outcome.cause }, message)
   }
 }

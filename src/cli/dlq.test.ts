@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { pino } from 'pino'
 import { serveApi } from '../admin/api.ts'
 import type { DeadLetterAdmin, DeadLetterSummary, ReplayResult } from '../admin/dead-letters.ts'
-import { type DlqEdge, list, replay, show } from './dlq.ts'
+import type { SnapshotAdmin } from '../admin/snapshots.ts'
+import type { AdminEdge } from './admin-edge.ts'
+import { list, replay, show } from './dlq.ts'
 import { ExitCode } from './exit-code.ts'
 
 function letter(id: string, changes: Partial<DeadLetterSummary> = {}): DeadLetterSummary {
@@ -21,6 +23,12 @@ function letter(id: string, changes: Partial<DeadLetterSummary> = {}): DeadLette
 }
 
 const marker = { type: 'io.deltawire.snapshot.begin.v1', stream: 'all/pods' }
+
+const noSnapshots: SnapshotAdmin = {
+  request() {
+    throw new Error('nobody asks for one')
+  },
+}
 
 /** A bridge with these dead letters. */
 function bridge(letters: readonly DeadLetterSummary[], results: readonly ReplayResult[] = []) {
@@ -41,11 +49,12 @@ function bridge(letters: readonly DeadLetterSummary[], results: readonly ReplayR
       yield* results
     },
   }
-  const serve = () => serveApi({ listen: '127.0.0.1:0', deadLetters, log: pino({ enabled: false }) })
+  const serve = () =>
+    serveApi({ listen: '127.0.0.1:0', deadLetters, snapshots: noSnapshots, log: pino({ enabled: false }) })
   return { serve, replays }
 }
 
-async function run(url: string, command: (edge: DlqEdge) => Promise<ExitCode>, output: DlqEdge['output'] = 'text') {
+async function run(url: string, command: (edge: AdminEdge) => Promise<ExitCode>, output: AdminEdge['output'] = 'text') {
   const out: string[] = []
   const err: string[] = []
   const stdout = { write: (text: string) => out.push(text) }

@@ -1,25 +1,8 @@
 /** `deltawire dlq list|show|replay`: what a running bridge could not deliver, and sending it again. */
-import { AdminClient, AdminError } from '../admin/client.ts'
 import type { DeadLetterSummary, ReplayOutcome, ReplayRequest, ReplayResult } from '../admin/dead-letters.ts'
+import { type AdminEdge, talk } from './admin-edge.ts'
 import { ExitCode } from './exit-code.ts'
 import { table } from './table.ts'
-
-export interface DlqEdge {
-  /** Of the admin API, without a path: `http://127.0.0.1:8090`. */
-  readonly url: string
-  /** `json`: an object a line, for programs. */
-  readonly output: DlqOutput
-  readonly stdout: Output
-  readonly stderr: Output
-  readonly signal: AbortSignal
-}
-
-export const dlqOutputs = ['text', 'json'] as const
-export type DlqOutput = (typeof dlqOutputs)[number]
-
-interface Output {
-  write(text: string): unknown
-}
 
 const PAGE = 500
 
@@ -30,7 +13,7 @@ export interface ListOptions {
 }
 
 /** Oldest first. */
-export async function list({ sink, limit }: ListOptions, edge: DlqEdge): Promise<ExitCode> {
+export async function list({ sink, limit }: ListOptions, edge: AdminEdge): Promise<ExitCode> {
   return await talk(edge, async (client) => {
     let told = 0
     let after: string | undefined
@@ -69,7 +52,7 @@ function footer(
   return `${counted(told)}${of}${more}${where}${dropped}\n`
 }
 
-export async function show(id: string, edge: DlqEdge): Promise<ExitCode> {
+export async function show(id: string, edge: AdminEdge): Promise<ExitCode> {
   return await talk(edge, async (client) => {
     const { data, ...letter } = await client.show(id)
     const event = { ...letter.attributes, ...(data !== undefined && { data: JSON.parse(data) as unknown }) }
@@ -87,7 +70,7 @@ export interface ReplayOptions {
 }
 
 /** Waits for the outcome of each, however long a sink is out of order. Done if all were delivered. */
-export async function replay(options: ReplayOptions, edge: DlqEdge): Promise<ExitCode> {
+export async function replay(options: ReplayOptions, edge: AdminEdge): Promise<ExitCode> {
   const request = requestOf(options)
   if (!request) {
     edge.stderr.write(
@@ -142,21 +125,3 @@ function objectOf({ resource, subject, stream }: DeadLetterSummary['attributes']
 }
 
 const counted = (count: number) => (count === 0 ? 'no dead letters' : `${count} dead letter${count === 1 ? '' : 's'}`)
-
-async function talk(
-  { url, stderr, signal }: DlqEdge,
-  work: (client: AdminClient) => Promise<ExitCode>,
-): Promise<ExitCode> {
-  const base = URL.parse(url)
-  if (!base?.protocol.startsWith('http')) {
-    stderr.write('--url: not an absolute URL such as http://127.0.0.1:8090\n')
-    return ExitCode.usage
-  }
-  try {
-    return await work(new AdminClient(base, signal))
-  } catch (error) {
-    if (!(error instanceof AdminError)) throw error
-    stderr.write(`${error.message}\n`)
-    return ExitCode.failed
-  }
-}

@@ -6,11 +6,12 @@ import { ConfigError, formatConfigError } from '../config/problem.ts'
 import { KubeConfigError } from '../kube/kube-config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { parseDuration } from '../lib/units.ts'
-import { type DlqEdge, type DlqOutput, dlqOutputs } from './dlq.ts'
+import { type AdminEdge, type AdminOutput, adminOutputs } from './admin-edge.ts'
 import { ExitCode } from './exit-code.ts'
 import type { ProcessEdge } from './process-edge.ts'
 import { type RbacOptions, type RbacOutput, rbacOutputs } from './rbac.ts'
 import type { RunOptions } from './run.ts'
+import type { SnapshotOptions } from './snapshot.ts'
 import type { VerifyCopyOptions } from './verify-copy.ts'
 
 /** Runs one command. Never rejects for what a user can mend: that is told on standard error. */
@@ -85,15 +86,7 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
     })
 
   const dlq = program.command('dlq').description('Look at what could not be delivered, and send it again.')
-  const dlqCommand = (name: string) =>
-    dlq
-      .command(name)
-      .option('--url <url>', 'where the admin API is served, see admin.listen', 'http://127.0.0.1:8090')
-      .addOption(
-        new Option('--output <format>', 'json: an object a line, for programs')
-          .choices(dlqOutputs)
-          .default('text' satisfies DlqOutput),
-      )
+  const dlqCommand = (name: string) => adminOptions(dlq.command(name))
   dlqCommand('list')
     .description('List dead letters, oldest first.')
     .option('--sink <name>', 'only of this sink')
@@ -117,6 +110,18 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
     .action(async (ids: readonly string[], { sink, all, ...to }: DlqFlags & { readonly all: boolean }) => {
       const { replay } = await import('./dlq.ts')
       exitCode = await replay({ ids, sink, all }, { ...edge, ...to })
+    })
+
+  adminOptions(program.command('snapshot'))
+    .description('Ask a running bridge for a snapshot: of the streams of a source, or of one stream.')
+    .argument('<source-or-stream>', 'workloads, workloads/pods or workloads/pods/shop')
+    .option('--namespace <name...>', 'only objects of these namespaces')
+    .option('--selector <labels>', 'only objects with these labels, for example app=web,tier!=cache')
+    .option('--sink <name>', 'only for this sink')
+    .option('--wait', 'wait for the end of each, however long its sink is out of order', false)
+    .action(async (of: string, { url, output, ...options }: Pick<AdminEdge, 'url' | 'output'> & SnapshotOptions) => {
+      const { snapshot } = await import('./snapshot.ts')
+      exitCode = await snapshot(of, options, { ...edge, url, output })
     })
 
   program
@@ -159,8 +164,19 @@ export async function main(edge: ProcessEdge): Promise<ExitCode> {
 }
 
 type Flags = Readonly<Record<string, unknown>>
-type DlqFlags = Pick<DlqEdge, 'url' | 'output'> & { readonly sink?: string }
+type DlqFlags = Pick<AdminEdge, 'url' | 'output'> & { readonly sink?: string }
 type RbacFlags = Pick<RbacOptions, 'name' | 'namespace' | 'output'> & { readonly config: string } & Flags
+
+/** Of a command that talks to a running bridge. */
+function adminOptions(command: Command): Command {
+  return command
+    .option('--url <url>', 'where the admin API is served, see admin.listen', 'http://127.0.0.1:8090')
+    .addOption(
+      new Option('--output <format>', 'json: an object a line, for programs')
+        .choices(adminOutputs)
+        .default('text' satisfies AdminOutput),
+    )
+}
 
 /** Every value of the process section can be given on the command line: `--log.level debug`. */
 function processOptions(command: Command): Command {

@@ -44,9 +44,9 @@ export async function run({ config: file, args = {}, ...kube }: RunOptions, edge
   })
   const readiness = () => bridge.readiness()
   await using http = await serveHttp({ ...config.http, metrics, readiness, log: logger })
-  const { deadLetters } = bridge
+  const { deadLetters, snapshots } = bridge
   await using admin =
-    config.admin.listen === 'off' ? undefined : await serveApi({ ...config.admin, deadLetters, log: logger })
+    config.admin.listen === 'off' ? undefined : await serveApi({ ...config.admin, deadLetters, snapshots, log: logger })
   logger.info({ version: packageJson.version, config: file, http: http.url, admin: admin?.url ?? 'off' }, 'started')
   await bridge.run(signal)
   return ExitCode.done

@@ -8,6 +8,14 @@ import { aborted, begin, end, event, gone, item, left, put, rv, stream } from '.
 const contents = (copy: Copy) =>
   Object.fromEntries([...copy.objects()].map((object) => [object.uid, object.resourceVersion]))
 
+/** As it is sent: without digests. */
+const partEnd = event(
+  'snapshotEnd',
+  'p:end',
+  { at: 12, snapshotid: 'p' },
+  { snapshot: { mode: 'part', items: 1, deadLettered: 0 } },
+)
+
 function copyOf(...events: readonly Decoded[]): Copy {
   const copy = new Copy()
   for (const each of events) copy.apply(each)
@@ -112,6 +120,35 @@ test('I6 a begin without end, an aborted one and an end of another mode remove n
   copy.apply(end('t', 12, new Map()))
   copy.apply(begin('u', 13))
   copy.apply(end('u', 13, new Map(), { mode: 'part' }))
+  assert.deepEqual(contents(copy), { a: '1' })
+})
+
+test('I6 a part puts what it holds, and removes and compares nothing', () => {
+  const copy = copyOf(
+    begin('s', 10),
+    item('a', 1, 10, 's'),
+    item('b', 2, 10, 's'),
+    end(
+      's',
+      10,
+      new Map([
+        ['a', 1],
+        ['b', 2],
+      ]),
+    ),
+  )
+  for (const each of [begin('p', 12, 'part'), item('b', 11, 12, 'p')]) copy.apply(each)
+  assert.deepEqual(copy.apply(partEnd), { type: 'noted' })
+  assert.deepEqual(contents(copy), { a: '1', b: '11' })
+})
+
+test('where nothing keeps order a part or a delta voids no full snapshot that waits for late items', () => {
+  const truth = new Map([['a', 1]])
+  const copy = new Copy({ arrival: 'unordered' })
+  for (const each of [put('added', 'old', 1), begin('s', 10), end('s', 10, truth), begin('p', 12, 'part'), partEnd])
+    copy.apply(each)
+  assert.equal([...copy.streams()][0]?.incomplete?.missing, 1)
+  assert.equal(copy.apply(item('a', 1, 10, 's')).completed?.removed.length, 1)
   assert.deepEqual(contents(copy), { a: '1' })
 })
 

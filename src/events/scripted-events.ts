@@ -45,8 +45,8 @@ export const gone = (uid: string, at: number) =>
   event('deleted', deletedId(uid as Uid), { at, ...about(uid, at) }, { object: uid })
 export const left = (uid: string, at: number) =>
   event('deleted', leftId(uid as Uid, sequence(rv(at))), { at, ...about(uid, at) }, { object: uid })
-export const begin = (snapshotid: string, at: number) =>
-  event('snapshotBegin', markerId(snapshotid, 'begin'), { at, snapshotid }, {})
+export const begin = (snapshotid: string, at: number, mode = 'full') =>
+  event('snapshotBegin', markerId(snapshotid, 'begin'), { at, snapshotid }, { snapshot: { mode } })
 export const aborted = (snapshotid: string, at: number) =>
   event('snapshotAborted', markerId(snapshotid, 'aborted'), { at, snapshotid }, {})
 export const restored = (from: number, to: number) =>

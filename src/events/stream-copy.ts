@@ -106,7 +106,7 @@ export class StreamCopy {
       case eventTypes.deleted:
         return this.#applyObject(event)
       case eventTypes.snapshotBegin:
-        this.#begin(event.attributes)
+        this.#begin(event)
         break
       case eventTypes.snapshotEnd:
         this.#end(event)
@@ -172,12 +172,14 @@ export class StreamCopy {
     }
   }
 
-  #begin(attributes: CloudEventAttributes): void {
+  #begin({ attributes, data }: Decoded): void {
     const id = text(attributes, 'snapshotid')
     const begin = text(attributes, 'sequence')
     const { sequence, ids } = this.#begun
     if (begin < sequence || ids.includes(id)) return
     this.#begun = { sequence: begin, ids: begin === sequence ? [...ids.slice(1 - MOST_IDS), id] : [id] }
+    // a full one that only waits for late items is worth more than what follows it and is not full
+    if (this.#arrival === 'unordered' && this.#snapshot?.end && modeOf(data) !== 'full') return
     this.#snapshot = { id, begin, end: undefined }
     this.#covered = 0
     for (const entry of this.#entries.values()) if (this.#covers(entry)) this.#covered++
@@ -287,6 +289,11 @@ function text(attributes: CloudEventAttributes, name: string): string {
 function member(data: unknown, name: string): unknown {
   if (typeof data === 'object' && data !== null && name in data) return (data as Record<string, unknown>)[name]
   throw new TypeError(`the data of an event has no member ${name}`)
+}
+
+/** Of a begin; undefined if it does not say. */
+function modeOf(data: unknown): unknown {
+  return Object(Object(data).snapshot).mode
 }
 
 function causeOf(data: unknown): unknown {

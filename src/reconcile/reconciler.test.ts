@@ -5,7 +5,7 @@ import { type Act, added, bookmark, deleted, list, modified, pod, Rig, watch } f
 import { KubeError } from '../kube/errors.ts'
 import type { KubeObject, ObjectKey } from '../kube/object.ts'
 import { SetDigest } from '../lib/set-digest.ts'
-import type { Change } from './change.ts'
+import type { Change, SnapshotOutcome } from './change.ts'
 import { Debt } from './debt.ts'
 import { Reconciler } from './reconciler.ts'
 import type { Audience, ResyncOptions } from './snapshots.ts'
@@ -21,6 +21,8 @@ class Patient implements Audience {
     this.#debt = undefined
   }
 }
+
+const lost: SnapshotOutcome = { type: 'aborted', cause: 'it was refused' }
 
 function newcomer(): Debt {
   return new Debt({ kind: 'new', cause: 'restart', from: undefined, isUrgent: true, held: () => [].values() })
@@ -180,7 +182,7 @@ test('a scheduled snapshot comes after its interval, and one that is asked for a
     'begin pods/pods:r2 periodic markers warm at 9',
     'end at 9: 1 items +0 ~0 -0 =1',
   ])
-  stand.reconciler.request('requested', 'full')
+  stand.reconciler.request({ reason: 'requested', mode: 'full' })
   assert.deepEqual(await stand.changes(), [
     'begin pods/pods:r3 requested full warm at 9',
     'item a@3',
@@ -241,10 +243,10 @@ test('a snapshot that a sink was not told of is sent again, later and later', as
     `begin pods/pods:r${count} startup full cold at 9`,
     'end at 9: 0 items +0 ~0 -0 =0',
   ]
-  for (const audience of stand.audiences) stand.reconciler.repeat(again, audience)
+  for (const audience of stand.audiences) stand.reconciler.settled(again, lost, audience)
   assert.deepEqual(await stand.changes(89_999), [])
   assert.deepEqual(await stand.changes(1), snapshot(2))
-  for (const audience of stand.audiences) stand.reconciler.repeat(again, audience)
+  for (const audience of stand.audiences) stand.reconciler.settled(again, lost, audience)
   assert.deepEqual(await stand.changes(179_999), [])
   assert.deepEqual(await stand.changes(1), snapshot(3))
 })
@@ -255,7 +257,7 @@ test('a stream that has ended repeats no snapshot: nothing is left waiting', asy
   await stand[Symbol.asyncDispose]()
   const waiting = stand.rig.clock.pending
   for (const audience of stand.audiences) {
-    stand.reconciler.repeat({ id: 'pods/pods:r1', reason: 'startup', mode: 'full', ledger: 'cold' }, audience)
+    stand.reconciler.settled({ id: 'pods/pods:r1', reason: 'startup', mode: 'full', ledger: 'cold' }, lost, audience)
   }
   assert.equal(stand.rig.clock.pending, waiting)
 })
@@ -296,7 +298,7 @@ test('P6 I1 for random histories, at every end the digests are those of what a c
       flush()
       await using stand = new Stand([list(10, [pod('shop/k0', 5)]), watch(...acts)])
       for (let ms = 0; ms <= acts.length; ms++) {
-        if (requests.includes(ms)) stand.reconciler.request('requested', 'full')
+        if (requests.includes(ms)) stand.reconciler.request({ reason: 'requested', mode: 'full' })
         await stand.rig.clock.advance(1)
       }
       checkDigests(stand.taken)

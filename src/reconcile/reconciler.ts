@@ -13,7 +13,7 @@ import type { DeltaReader } from '../informer/delta-reader.ts'
 import { compareResourceVersions, type KubeObject, type ResourceVersion } from '../kube/object.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Change, Notable, Snapshot, SnapshotMode, SnapshotReason } from './change.ts'
+import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from './change.ts'
 import { type Admits, Members } from './members.ts'
 import { type Audience, type ResyncOptions, type SnapshotStore, Snapshots } from './snapshots.ts'
 
@@ -85,17 +85,17 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     return true
   }
 
-  /** Asks for a snapshot for everybody, as soon as none is running for them; several requests are one. */
-  request(reason: SnapshotReason, mode: SnapshotMode): void {
-    for (const snapshots of this.#snapshots.values()) snapshots.request(reason, mode)
+  /** Asks for a snapshot, of one audience or of all, as soon as none is running for it; how requests merge: agenda.ts. */
+  request(request: SnapshotRequest, audience?: A): void {
+    for (const [one, snapshots] of this.#snapshots) if (!audience || one === audience) snapshots.request(request)
   }
 
   /**
-   * Asks for the snapshot again, because a sink could not be told of it: after one or two minutes, and after twice as
-   * long each time that it happens again before the next scheduled one, up to an hour or two.
+   * How a snapshot has ended for an audience: a full one that it could not be told of is sent again after one or two
+   * minutes, and after twice as long each time that it happens again before the next scheduled one, up to an hour or two.
    */
-  repeat(snapshot: Snapshot, audience: A): void {
-    this.#snapshots.get(audience)?.repeat(snapshot)
+  settled(snapshot: Snapshot, outcome: SnapshotOutcome, audience: A): void {
+    this.#snapshots.get(audience)?.settled(snapshot, outcome)
   }
 
   /** An audience has room again. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Act, added, deleted, inShort, list, modified, pod, Rig, rv, watch } from '../informer/test-kit.ts'
 import type { ObjectKey } from '../kube/object.ts'
-import type { Change } from './change.ts'
+import type { Change, SnapshotNews, SnapshotScope } from './change.ts'
 import { Debt, type DebtParts } from './debt.ts'
 import { Reconciler } from './reconciler.ts'
 import type { Audience } from './snapshots.ts'
@@ -36,11 +36,11 @@ class Listener implements Audience {
 function short(change: Change): string {
   switch (change.type) {
     case 'SnapshotBegin':
-      return `begin ${change.snapshot.id} ${change.snapshot.reason} at ${change.resourceVersion}`
+      return `begin ${change.snapshot.id} ${change.snapshot.reason}${change.snapshot.mode === 'full' ? '' : ` ${change.snapshot.mode}`} at ${change.resourceVersion}`
     case 'SnapshotItem':
       return `item ${change.object.metadata.name}@${change.object.metadata.resourceVersion}`
     case 'SnapshotEnd':
-      return `end at ${change.resourceVersion}: ${change.result.items} items`
+      return `end at ${change.resourceVersion}: ${change.result.items} items${change.result.unchanged < change.result.items ? `, ${change.result.unchanged} unchanged` : ''}`
     case 'SnapshotAborted':
       return `aborted ${change.snapshot.id}`
     case 'Gap':
@@ -109,7 +109,11 @@ test('P7 items are made one by one as there is room, as the objects are then', a
   assert.deepEqual(await stand.grant(stand.first, 1), ['item a@3'])
   assert.deepEqual(await stand.grant(stand.first, 0, 10), [])
   assert.equal(stand.live.length, 3, 'live changes go on')
-  assert.deepEqual(await stand.grant(stand.first, 9), ['end at 13: 2 items'], 'the live changes stood for b')
+  assert.deepEqual(
+    await stand.grant(stand.first, 9),
+    ['end at 13: 2 items, 1 unchanged'],
+    'the live changes stood for b',
+  )
 })
 
 test('I8 the snapshot of one does not wait for that of another', async () => {
@@ -160,4 +164,108 @@ test('what is owed again before it was told begins anew', async () => {
     'item c@5',
     'end at 9: 3 items',
   ])
+})
+
+test('a part holds what fits its scope, and its end counts that alone', async () => {
+  await using stand = await listen(1, { afterMs: 10 }, [
+    added(pod('pay/d', 20, { labels: { app: 'web' } })),
+    added(pod('shop/e', 21, { labels: { app: 'web' } })),
+    added(pod('shop/f', 22)),
+  ])
+  await stand.grant(stand.first, 99, 10)
+  const ask = (scope: SnapshotScope) => stand.reconciler.request({ reason: 'requested', mode: 'part', scope })
+  ask({ namespaces: ['pay'] })
+  assert.deepEqual(await stand.grant(stand.first, 9), [
+    'begin pods:r2 requested part at 22',
+    'item d@20',
+    'end at 22: 1 items',
+  ])
+  ask({ labelSelector: 'app=web' })
+  ask({ namespaces: ['shop'], labelSelector: '!app' })
+  assert.deepEqual(await stand.grant(stand.first, 99), [
+    'begin pods:r3 requested part at 22',
+    'item d@20',
+    'item e@21',
+    'end at 22: 2 items',
+    'begin pods:r4 requested part at 22',
+    'item a@3',
+    'item b@4',
+    'item c@5',
+    'item f@22',
+    'end at 22: 4 items',
+  ])
+})
+
+test('of a part, too, what a live change stands for is no item, and no more unchanged', async () => {
+  const changes = [modified(pod('shop/b', 12)), added(pod('pay/d', 13)), deleted(pod('shop/c', 14))]
+  await using stand = await listen(1, { afterMs: 10 }, changes)
+  await stand.grant(stand.first, 99)
+  stand.reconciler.request({ reason: 'requested', mode: 'part', scope: { namespaces: ['shop'] } })
+  assert.deepEqual(await stand.grant(stand.first, 2), ['begin pods:r2 requested part at 9', 'item a@3'])
+  assert.deepEqual(await stand.grant(stand.first, 0, 10), [])
+  assert.deepEqual(await stand.grant(stand.first, 9), ['end at 14: 2 items, 1 unchanged'])
+})
+
+/** What it was told, in short. */
+function hearing() {
+  const heard: string[] = []
+  const tell = (news: SnapshotNews) => {
+    const { outcome } = news.type === 'ended' ? news : {}
+    if (news.type === 'began') heard.push(`began ${news.snapshot.id}`)
+    else heard.push(outcome?.type === 'aborted' ? `aborted: ${outcome.cause}` : `completed ${outcome?.items}`)
+  }
+  return { heard, listener: { tell, signal: new AbortController().signal } }
+}
+
+const completed = { type: 'completed', items: 3, members: '', state: '' } as const
+
+test('who asks for a snapshot hears of its begin, and once of how it has ended for the sink', async () => {
+  await using stand = await listen(1)
+  await stand.grant(stand.first, 99)
+  const { heard, listener } = hearing()
+  stand.reconciler.request({ reason: 'requested', mode: 'full', listener }, stand.first)
+  await stand.grant(stand.first, 0)
+  assert.deepEqual(heard, [], 'there is no room')
+  await stand.grant(stand.first, 1)
+  assert.deepEqual(heard.splice(0), ['began pods:r2'])
+  await stand.grant(stand.first, 9)
+  assert.deepEqual(heard, [], 'the sink has not taken the end yet')
+  const of = { id: 'pods:r2', reason: 'requested', mode: 'full', ledger: 'warm' } as const
+  stand.reconciler.settled({ ...of, id: 'pods:r1' }, completed, stand.first)
+  for (let n = 0; n < 2; n++) stand.reconciler.settled(of, completed, stand.first)
+  assert.deepEqual(heard, ['completed 3'])
+})
+
+test('a snapshot that is void, before its end or after, begins anew for who has asked for it', async () => {
+  await using stand = await listen(1)
+  await stand.grant(stand.first, 99)
+  const { heard, listener } = hearing()
+  stand.reconciler.request({ reason: 'requested', mode: 'full', listener })
+  await stand.grant(stand.first, 2) // in the middle
+  stand.first.owed = owing()
+  await stand.grant(stand.first, 99) // up to the end, which is lost
+  stand.first.owed = owing()
+  await stand.grant(stand.first, 99)
+  const of = { id: 'pods:r4', reason: 'gap', mode: 'full', ledger: 'cold' } as const
+  stand.reconciler.settled(of, completed, stand.first)
+  assert.deepEqual(heard, ['began pods:r2', 'began pods:r3', 'began pods:r4', 'completed 3'])
+  assert.deepEqual(await stand.grant(stand.first, 99), [], 'and no other one')
+})
+
+test('when the stream stops everybody who waits hears of it', async () => {
+  const [running, due, ending] = [hearing(), hearing(), hearing()]
+  {
+    await using stand = await listen(2)
+    await stand.grant(stand.first, 99)
+    await stand.grant(stand.second, 99)
+    await stand.grant(stand.first, 0)
+    stand.reconciler.request({ reason: 'requested', mode: 'full', listener: running.listener }, stand.first)
+    stand.reconciler.request({ reason: 'requested', mode: 'full', listener: ending.listener }, stand.second)
+    await stand.grant(stand.second, 99)
+    await stand.grant(stand.first, 2)
+    stand.reconciler.request({ reason: 'requested', mode: 'full', listener: due.listener }, stand.first)
+  }
+  const stopped = 'aborted: the stream was stopped'
+  assert.deepEqual([running.heard, due.heard], [['began pods:r4', stopped], [stopped]])
+  assert.deepEqual(ending.heard, ['began pods:r3', stopped])
 })

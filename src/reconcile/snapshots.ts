@@ -16,10 +16,21 @@ import {
 } from '../kube/object.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Notable, Snapshot, SnapshotMode, SnapshotReason, SnapshotResult } from './change.ts'
+import { Agenda, type Due } from './agenda.ts'
+import type {
+  Notable,
+  Snapshot,
+  SnapshotListener,
+  SnapshotNews,
+  SnapshotOutcome,
+  SnapshotReason,
+  SnapshotRequest,
+  SnapshotResult,
+} from './change.ts'
 import type { Debt } from './debt.ts'
 import { identityOfKey } from './held.ts'
 import type { Admits, Effect, Members } from './members.ts'
+import { within } from './scope.ts'
 
 /** Those who get the same snapshots of a stream, each at the same time. */
 export interface Audience {
@@ -73,13 +84,11 @@ const LOOKS_AT_ONCE = 10_000
 
 const REPEAT = { initialMs: 60_000, maxMs: 3_600_000 } as const
 
-interface Due {
-  readonly reason: SnapshotReason
-  readonly mode: SnapshotMode
-}
-
 interface Running<T extends KubeObject> {
   readonly snapshot: Snapshot
+  listeners: readonly SnapshotListener[]
+  /** Whether an object is in its scope. */
+  readonly covers: (object: T) => boolean
   readonly left: IterableIterator<T>
   /** Members that a live change has stood for since `begin`. */
   readonly touched: Set<Uid>
@@ -90,8 +99,10 @@ interface Running<T extends KubeObject> {
 
 export class Snapshots<T extends KubeObject> implements Disposable {
   readonly #options: SnapshotsOptions<T>
+  readonly #agenda = new Agenda()
   #running: Running<T> | undefined
-  #due: Due | undefined
+  /** Who waits for the outcome of those whose end was offered. */
+  readonly #ending = new Map<string, readonly SnapshotListener[]>()
   /** Of the next scheduled snapshot. */
   #timer: Disposable | undefined
   /** Of one that is to be sent again; a full one that begins before makes it needless. */
@@ -105,25 +116,26 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     this.#schedule() // an audience that goes on where it ended is owed no snapshot to begin with
   }
 
-  /** Asks for a snapshot as soon as none is running; several requests are one. */
-  request(reason: SnapshotReason, mode: SnapshotMode): void {
-    // a full snapshot answers every request
-    if (this.#due?.mode !== 'full') this.#due = { reason, mode }
+  /** Asks for a snapshot as soon as none is running; how requests are merged: agenda.ts. */
+  request(request: SnapshotRequest): void {
+    this.#agenda.add(request)
     this.#options.onDue()
   }
 
-  /** Asks for it instead of whatever else was due. */
+  /** Asks for a full one instead of whatever else was due. */
   require(reason: SnapshotReason): void {
-    this.#due = { reason, mode: 'full' }
+    this.#agenda.require(reason)
   }
 
-  /** See `Reconciler.repeat`. */
-  repeat({ reason, mode }: Snapshot): void {
+  /** See `Reconciler.settled`. */
+  settled(snapshot: Snapshot, outcome: SnapshotOutcome): void {
+    const { reason, mode, id } = snapshot
+    tell(this.#awaiting(id), { type: 'ended', outcome })
     // a sink that drains may tell of it after the stream has ended: a timer would keep the process
-    if (this.#ended) return
+    if (this.#ended || outcome.type !== 'aborted' || mode !== 'full') return
     const delayMs = this.#repeat.next()
     this.#repeatTimer?.[Symbol.dispose]()
-    this.#repeatTimer = this.#options.clock.after(delayMs, () => this.request(reason, mode))
+    this.#repeatTimer = this.#options.clock.after(delayMs, () => this.request({ reason, mode }))
   }
 
   /** A live change is offered to the audience. */
@@ -139,16 +151,20 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     const { audience, inStep } = this.#options
     const debt = audience.debt()
     if (debt) {
-      this.#running = undefined // it was dropped, in part or whole
+      this.#lose() // in part or whole
       return debt.isUrgent || audience.hasRoom() ? this.#makeUp(position, debt) : undefined
     }
     if (this.#running) return inStep() && audience.hasRoom() ? this.#advance(position, this.#running) : undefined
-    if (this.#due && (isUrgent(this.#due) || audience.hasRoom())) return [this.#begin(position, this.#due)]
+    const due = this.#agenda.next
+    if (due && (isUrgent(due) || audience.hasRoom())) {
+      return [this.#begin(position, { ...due, listeners: this.#agenda.take() })]
+    }
     return undefined
   }
 
   /** The end of a snapshot that cannot be completed, if one is running. */
   abort(resourceVersion: ResourceVersion, cause: string): Notable<T> | undefined {
+    tell(this.#awaiting(), endedBy(cause))
     const running = this.#running
     this.#running = undefined
     if (!running) return undefined
@@ -160,6 +176,29 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     this.#ended = true
     this.#timer?.[Symbol.dispose]()
     this.#repeatTimer?.[Symbol.dispose]()
+    tell([...this.#awaiting(), ...this.#agenda.takeAll()], endedBy('the stream was stopped'))
+  }
+
+  /** Who waits for the outcome of this snapshot, or of any that has begun. They are told once. */
+  #awaiting(id?: string): readonly SnapshotListener[] {
+    const listeners: SnapshotListener[] = []
+    if (this.#running && id === (id && this.#running.snapshot.id)) {
+      listeners.push(...this.#running.listeners)
+      this.#running.listeners = []
+    }
+    for (const [ending, waiting] of this.#ending) {
+      if (id !== undefined && id !== ending) continue
+      listeners.push(...waiting)
+      this.#ending.delete(ending)
+    }
+    return listeners
+  }
+
+  /** What was offered of snapshots may not arrive: who waits for them is told of the full one that makes up for it. */
+  #lose(): void {
+    const listeners = this.#awaiting()
+    this.#running = undefined
+    if (listeners.length > 0) this.#agenda.join({ reason: 'gap', mode: 'full', listeners })
   }
 
   *#makeUp(resourceVersion: ResourceVersion, debt: Debt): Generator<Notable<T>> {
@@ -174,7 +213,8 @@ export class Snapshots<T extends KubeObject> implements Disposable {
       if (!debt.announced || !(debt.isUrgent || audience.hasRoom())) return
       const held = debt.next()
       if (!held) {
-        yield this.#begin(resourceVersion, { reason: debt.kind === 'new' ? 'startup' : 'gap', mode: 'full' })
+        const reason = debt.kind === 'new' ? 'startup' : 'gap'
+        yield this.#begin(resourceVersion, { reason, mode: 'full', listeners: this.#agenda.takeAll() })
         return
       }
       const here = store.get(held.key)
@@ -188,25 +228,26 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     }
   }
 
-  #begin(resourceVersion: ResourceVersion, { reason, mode }: Due): Notable<T> {
+  #begin(resourceVersion: ResourceVersion, { reason, mode, scope, listeners }: Due): Notable<T> {
     const { stream, snapshotId, store } = this.#options
-    const cold = reason === 'startup' || reason === 'gap'
-    const snapshot: Snapshot = { id: `${stream}:${snapshotId()}`, reason, mode, ledger: cold ? 'cold' : 'warm' }
-    const left = mode === 'full' ? store.objects() : [].values()
-    this.#due = undefined
+    const ledger = reason === 'startup' || reason === 'gap' ? 'cold' : 'warm'
+    const snapshot: Snapshot = { id: `${stream}:${snapshotId()}`, reason, mode, ledger, ...(scope && { scope }) }
+    const left = mode === 'full' || mode === 'part' ? store.objects() : [].values()
     this.#timer?.[Symbol.dispose]()
     if (mode === 'full') this.#repeatTimer?.[Symbol.dispose]()
     if (reason === 'periodic') this.#repeat.reset()
-    this.#running = { snapshot, left, touched: new Set(), added: 0, updated: 0, deleted: 0 }
+    const covers = within(scope ?? {})
+    this.#running = { snapshot, listeners, covers, left, touched: new Set(), added: 0, updated: 0, deleted: 0 }
+    tell(listeners, { type: 'began', snapshot })
     return { type: 'SnapshotBegin', snapshot, resourceVersion, observedAt: this.#observedAt() }
   }
 
   /** The next items, and after the last the end. */
   *#advance(resourceVersion: ResourceVersion, running: Running<T>): Generator<Notable<T>> {
     const { audience, members, inStep } = this.#options
-    const { snapshot, left, touched } = running
+    const { snapshot, covers, left, touched } = running
     const observedAt = this.#observedAt()
-    for (let items = 0; items < AT_ONCE; ) {
+    for (let items = 0, looks = 0; items < AT_ONCE && looks < LOOKS_AT_ONCE; looks++) {
       // offering the last one took time: the store may be ahead by now
       if (!inStep() || !audience.hasRoom() || this.#running !== running) return
       const next = left.next()
@@ -216,20 +257,38 @@ export class Snapshots<T extends KubeObject> implements Disposable {
         return
       }
       const { uid } = next.value.metadata
-      if (touched.has(uid) || !members.has(uid)) continue
+      if (touched.has(uid) || !members.has(uid) || !covers(next.value)) continue
       items++
       yield { type: 'SnapshotItem', snapshot, object: next.value, resourceVersion, observedAt }
     }
   }
 
-  #end(resourceVersion: ResourceVersion, { snapshot, touched, added, updated, deleted }: Running<T>): Notable<T> {
-    const { members } = this.#options
-    const items = members.size
-    const counts = { items, added, updated, deleted, unchanged: items - touched.size }
-    const result: SnapshotResult = { ...counts, ...members.digests() }
+  #end(resourceVersion: ResourceVersion, running: Running<T>): Notable<T> {
+    const { snapshot, listeners, added, updated, deleted } = running
+    const result: SnapshotResult = {
+      ...this.#count(running),
+      added,
+      updated,
+      deleted,
+      ...this.#options.members.digests(),
+    }
     this.#running = undefined
+    this.#ending.set(snapshot.id, listeners)
     this.#schedule()
     return { type: 'SnapshotEnd', snapshot, result, resourceVersion, observedAt: this.#observedAt() }
+  }
+
+  #count({ snapshot, covers, touched }: Running<T>): Pick<SnapshotResult, 'items' | 'unchanged'> {
+    const { members, store } = this.#options
+    if (snapshot.mode !== 'part') return { items: members.size, unchanged: members.size - touched.size }
+    let items = 0
+    let unchanged = 0
+    for (const object of store.objects()) {
+      if (!members.has(object.metadata.uid) || !covers(object)) continue
+      items++
+      if (!touched.has(object.metadata.uid)) unchanged++
+    }
+    return { items, unchanged }
   }
 
   #schedule(): void {
@@ -237,7 +296,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     if (resync.everyMs === 0 || resync.snapshot === 'off') return
     const mode = resync.snapshot
     // jitter keeps the snapshots of many streams apart
-    this.#timer = clock.after(resync.everyMs * (0.9 + 0.2 * random()), () => this.request('periodic', mode))
+    this.#timer = clock.after(resync.everyMs * (0.9 + 0.2 * random()), () => this.request({ reason: 'periodic', mode }))
   }
 
   #observedAt(): Timestamp {
@@ -249,6 +308,14 @@ export class Snapshots<T extends KubeObject> implements Disposable {
 function gapOf({ from, cause }: Debt, to: ResourceVersion, observedAt: Timestamp): Notable & { type: 'Gap' } {
   const isKnown = from !== undefined && (cause === 'restored' || compareResourceVersions(from, to) <= 0)
   return { type: 'Gap', from: isKnown ? from : to, to, cause, observedAt }
+}
+
+function tell(listeners: readonly SnapshotListener[], news: SnapshotNews): void {
+  for (const listener of listeners) listener.tell(news)
+}
+
+function endedBy(cause: string): SnapshotNews {
+  return { type: 'ended', outcome: { type: 'aborted', cause } }
 }
 
 /** Without it an audience cannot make sense of what follows: its begin waits for no room, its items do. */

@@ -10,7 +10,7 @@ import {
   type Timestamp,
   type Uid,
 } from '../kube/object.ts'
-import type { Notable, Snapshot } from '../reconcile/change.ts'
+import type { Notable, Snapshot, SnapshotScope } from '../reconcile/change.ts'
 import { createRedaction } from '../redact/redact.ts'
 import { allOn, type Payload, type View, wholeObject } from '../route/view.ts'
 import { createTranslator } from './translate.ts'
@@ -255,6 +255,26 @@ test('P6 the parts of a snapshot share its id and say what the contract promises
   const scope = { resource: 'deployments.apps', namespaces: ['shop'], labelSelector: 'tier!=cache' }
   assert.deepEqual(dataOf(begin), { snapshot: { ...snapshot, scope } })
   assert.deepEqual(dataOf(end), { snapshot: { ...snapshot, scope, resourceVersion: '50', ...result, deadLettered: 7 } })
+})
+
+test('a part says which of the objects of its stream it holds, and carries no digest', () => {
+  const part = (scope: SnapshotScope) => ({ ...placed, snapshot: { ...snapshot, mode: 'part', scope } as const })
+  const everywhere = createTranslator({ cluster: 'prod-eu', stream, resource: deployments, scope: {} })
+  const scopeOf = (event: ReturnType<typeof send>) => (dataOf(event) as { snapshot: { scope: object } }).snapshot.scope
+  const selected = part({ labelSelector: 'app=web' })
+  assert.deepEqual(scopeOf(send({ type: 'SnapshotBegin', ...selected })), {
+    resource: 'deployments.apps',
+    namespaces: ['shop'],
+    labelSelector: 'tier!=cache,app=web',
+  })
+  const begin: Notable = { type: 'SnapshotBegin', ...part({ namespaces: ['pay', 'shop'] }) }
+  const scope = { resource: 'deployments.apps', namespaces: ['pay', 'shop'] }
+  assert.deepEqual(scopeOf(everywhere(begin)(view(), { deadLettered: () => 0 })), scope)
+  const { members, state, ...counts } = result
+  const said = { ...snapshot, mode: 'part', scope: scopeOf(send({ type: 'SnapshotBegin', ...selected })) }
+  assert.deepEqual(dataOf(send({ type: 'SnapshotEnd', result, ...selected })), {
+    snapshot: { ...said, resourceVersion: '50', ...counts, deadLettered: 0 },
+  })
 })
 
 test('an end that may not wait becomes the abort of its snapshot', () => {

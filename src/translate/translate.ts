@@ -15,7 +15,7 @@ import {
 } from '../events/index.ts'
 import type { OutboundEvent } from '../events/outbound.ts'
 import { type Resource, resourceName } from '../kube/object.ts'
-import type { Notable } from '../reconcile/change.ts'
+import type { Notable, Snapshot } from '../reconcile/change.ts'
 import type { View } from '../route/view.ts'
 import { type ObjectChange, ObjectEvent, ObjectFacts, type ObjectStream } from './object-event.ts'
 
@@ -56,7 +56,16 @@ export function createTranslator(description: StreamDescription): (change: Notab
     resource: name,
     stream,
   } as const
-  const scope = { resource: name, ...description.scope }
+  /** What a begin and its end say of a snapshot. */
+  function described({ scope: part, ...snapshot }: Snapshot): object {
+    const { namespaces = part?.namespaces, labelSelector, fieldSelector } = description.scope
+    const labels = [labelSelector, part?.labelSelector].filter((text) => text !== undefined)
+    const selectors = {
+      ...(labels.length > 0 && { labelSelector: labels.join(',') }),
+      ...(fieldSelector !== undefined && { fieldSelector }),
+    }
+    return { ...snapshot, scope: { resource: name, ...(namespaces && { namespaces }), ...selectors } }
+  }
 
   const objects: ObjectStream = { cluster, stream, resource, attributes: common }
   function objectEvent(change: ObjectChange): Translation {
@@ -101,12 +110,7 @@ export function createTranslator(description: StreamDescription): (change: Notab
       }
       case 'SnapshotBegin':
         return () =>
-          streamEvent(
-            change,
-            'begin',
-            { snapshot: { ...change.snapshot, scope } },
-            markerId(change.snapshot.id, 'begin'),
-          )
+          streamEvent(change, 'begin', { snapshot: described(change.snapshot) }, markerId(change.snapshot.id, 'begin'))
       case 'SnapshotAborted':
         return () => aborted(change, change.cause)
       case 'SnapshotEnd':
@@ -127,10 +131,10 @@ export function createTranslator(description: StreamDescription): (change: Notab
 
   function endData({ snapshot, result, resourceVersion }: SnapshotEnd, { on }: View, deadLettered: number): object {
     const { members, state, ...counts } = result
-    // a view that leaves types out cannot be compared with the stream
-    const comparable = on.has('added') && on.has('deleted')
+    // a view that leaves types out cannot be compared with the stream, nor can a part of it
+    const comparable = on.has('added') && on.has('deleted') && snapshot.mode !== 'part'
     const digests = comparable && { members, ...(on.has('updated') && snapshot.mode === 'full' && { state }) }
-    return { snapshot: { ...snapshot, scope, resourceVersion, ...counts, deadLettered, ...digests } }
+    return { snapshot: { ...described(snapshot), resourceVersion, ...counts, deadLettered, ...digests } }
   }
 }
 

@@ -168,7 +168,7 @@ class Life {
       store: this.#store,
       definition: world.definition,
       onStart: ({ rung }) => count(counts, rung),
-      outputs: (repeat) =>
+      outputs: (ended) =>
         this.#workers.map(
           (worker, index) =>
             new Output({
@@ -176,9 +176,7 @@ class Life {
               worker,
               onSettled: () => {},
               onRepaid: () => {},
-              onSnapshot: (snapshot, { type }) => {
-                if (type === 'aborted') repeat(`s${index}`, snapshot)
-              },
+              onSnapshot: (snapshot, outcome) => ended(`s${index}`, snapshot, outcome),
             }),
         ),
       discover: async () => pods,

@@ -1,19 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
+import { ask } from './ask.ts'
 import type { BridgeProcess } from './bridge-process.ts'
-
-const main = join(import.meta.dirname, '../../../src/main.ts')
 
 /** `deltawire dlq ...` against this bridge. */
 export async function dlq(bridge: BridgeProcess, ...args: readonly string[]) {
-  const url = await bridge.adminUrl()
-  return await new Promise<{ code: number; out: string; err: string }>((resolve) => {
-    const command = [main, 'dlq', ...args, '--url', url]
-    execFile(process.execPath, command, { maxBuffer: 2 ** 28 }, (error, out, err) =>
-      resolve({ code: Number(error?.code ?? 0), out, err }),
-    )
-  })
+  return await ask(bridge, 'dlq', ...args)
 }
 
 /** As `dlq list --output json` has it. */
