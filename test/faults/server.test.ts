@@ -85,7 +85,7 @@ test('F13 X8 a server that is restored while the bridge is down, with its state 
   await stand.write(200)
   await stand.arrived(() => receiver.events)
 
-  await stand.restart(() => behindTheWay(() => server.restore(backup)))
+  await stand.restart('SIGTERM', () => behindTheWay(() => server.restore(backup)))
   await stand.bridge.ready()
   await stand.write(50)
   t.diagnostic(JSON.stringify(await stand.copied(() => receiver.events)))

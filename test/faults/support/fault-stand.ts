@@ -77,9 +77,9 @@ export class FaultStand implements AsyncDisposable {
     return this.#bridge
   }
 
-  /** Kills the bridge at once; another one with the same configuration begins when `meanwhile` is done. */
-  async restart(meanwhile: () => Promise<void> = async () => {}): Promise<void> {
-    await this.#bridge.end('SIGKILL')
+  /** Ends the bridge; another one with the same configuration begins when `meanwhile` is done. */
+  async restart(how: 'SIGTERM' | 'SIGKILL', meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+    await this.#bridge.end(how)
     await meanwhile()
     const bridge = await this.#start()
     this.#owned.defer(() => bridge[Symbol.asyncDispose]())
