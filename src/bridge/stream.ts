@@ -286,6 +286,8 @@ export class BridgeStream {
       if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') {
         output.expectAll(store.objects())
         await this.#writeExpected(ledger, drain)
+        // what was told before it may have been lost meanwhile, to make room for another stream: that is told again first
+        if (output.debt?.announced === false) return
       }
       const form = output.formOf(change)
       if (form) await output.send(form, translate(form.change), drain)
