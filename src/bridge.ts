@@ -341,7 +341,7 @@ export class Bridge {
       required: this.#sinks.filter((sink) => sink.required).map((sink) => sink.name),
       store: this.#store,
       past: (found) => pastOf(this.#listWatch(found, selection), config.apiServer.pageSize),
-      definition: [selection, config.redaction],
+      definition: [cluster, selection, config.redaction],
       informer: (found, start) => informers.get(name, found, selection, start),
       onStart: (plan) => tellStart(name, plan, this.#telemetry),
       onChange: (change) => observeChange(name, change, this.#telemetry),
