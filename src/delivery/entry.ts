@@ -43,6 +43,8 @@ export class Entry {
   bytes: number
   /** As it was offered, or what it is together with those that were merged into it. */
   offered: OutboundEvent
+  /** It was offered as an item of a snapshot. */
+  readonly isItem: boolean
   /** On the worker's clock. */
   readonly offeredAt: number
   /** Of the newest event in it. */
@@ -92,6 +94,7 @@ export class Entry {
     this.event = event
     this.bytes = bytes
     this.offered = event
+    this.isItem = event.kind === 'item'
     this.offeredAt = offeredAt
     this.#ack = ack
   }

@@ -44,6 +44,9 @@ export class Queue {
   readonly #spool: Spool | undefined
   #state: 'open' | 'draining' | 'closed' = 'open'
   #coalescing = false
+  /** Items of snapshots, and how many of them may be in here at a time. */
+  #items = 0
+  readonly #mostItems: number
   /** All that waited when the queue was filling up was merged. */
   #isMerged = false
   #hadRoom = false
@@ -54,7 +57,8 @@ export class Queue {
     const { limits, clock, openSince, onReady, guard } = parts
     this.#options = options
     this.#parts = parts
-    const { queue } = options
+    const { queue, concurrency, batch } = options
+    this.#mostItems = concurrency * batch.events
     this.#capacity = new Capacity(queue.spool ? shareOf(queue, 1 - UNWRITTEN_SHARE) : queue)
     this.#lanes = new Lanes({
       sameKeyInBatch: limits.sameKeyInBatch,
@@ -98,13 +102,15 @@ export class Queue {
   }
 
   /**
-   * Whether what is not urgent may be offered: the sink is in order, and less than a quarter of each limit is used. Or
-   * there is nothing else to find out with whether it is.
+   * Whether what is not urgent may be offered: the sink is in order, less than a quarter of each limit is used, and there
+   * are no more items than can be under way at a time: a live change waits behind those that do not. Or there is nothing
+   * else to find out with whether the sink is in order.
    */
   get hasRoom(): boolean {
     const sinkState = this.#parts.sinkState()
     const isTaken = sinkState === 'open' || (sinkState === 'probing' && this.#unsettled.size === 0)
-    return isTaken && this.#capacity.isFree && this.#state === 'open' && (this.#spool?.isDirect ?? true)
+    const isFree = this.#capacity.isFree && this.#items < this.#mostItems
+    return isTaken && isFree && this.#state === 'open' && (this.#spool?.isDirect ?? true)
   }
 
   /** The sink is in order now, or not any more. */
@@ -197,6 +203,7 @@ export class Queue {
   settle(entry: Entry, outcome: Outcome): void {
     entry.settled = true
     this.#unsettled.delete(entry)
+    if (entry.isItem) this.#items--
     this.#coalescer?.settled(entry)
     entry.ack(outcome) // before the fence opens: an `end` tells what became of those before it
     if (entry.lane || entry.isHeld) this.#fences.settled(entry)
@@ -378,6 +385,7 @@ export class Queue {
   /** There is room for it. */
   #accept(entry: Entry): void {
     this.#unsettled.add(entry)
+    if (entry.isItem) this.#items++
     this.#coalescer?.accepted(entry)
     const { maxEventBytes } = this.#options
     if (this.#isTooLarge(entry)) {
