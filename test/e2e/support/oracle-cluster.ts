@@ -127,7 +127,7 @@ class SimulatedCluster implements OracleCluster {
   }
 
   async history(): Promise<readonly RecordedChange[]> {
-    return this.#history
+    return [...this.#history]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

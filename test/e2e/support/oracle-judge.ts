@@ -36,7 +36,7 @@ export function judge(history: readonly RecordedChange[], log: readonly Arrival[
   const known = firstOnes(log)
   const versions = missingVersions(truth, known)
   const lost = [...missingDeletions(truth, known), ...versions.lost]
-  const outOfOrder = [...goingBack(known), ...namesTakenAgain(truth, known)]
+  const outOfOrder = [...goingBack(truth, known), ...namesTakenAgain(truth, known)]
   const copy = judgeCopy(truth, log)
   return {
     problems: [
@@ -66,9 +66,9 @@ export function sentAgain(before: Truth, log: readonly Arrival[], run: number): 
   const newest = new Map<string, string>()
   for (const { uid, resourceVersion } of before.history)
     newest.set(before.objects.get(uid)?.stream ?? '', positionOf(resourceVersion))
-  const again = log.filter(({ event: { type, snapshotid, sequence, stream }, ...arrival }) => {
-    if (arrival.run !== run) return false
-    return type === TYPES.gap || (snapshotid === undefined && String(sequence) < (newest.get(String(stream)) ?? ''))
+  const again = log.filter(({ event: { snapshotid, sequence, stream }, ...arrival }) => {
+    const isItem = snapshotid !== undefined
+    return arrival.run === run && !isItem && String(sequence) < (newest.get(String(stream)) ?? '')
   })
   return again.map(({ event }) => event.id)
 }
@@ -130,30 +130,35 @@ function changedWhenRepeated(log: readonly Arrival[]): readonly string[] {
   return problems
 }
 
-/** I2: per uid, within a run sequences never go back; nothing follows its deletion, in any run. */
-function goingBack(known: readonly Arrival[]): readonly string[] {
+/**
+ * I2: per uid, within a run sequences never go back and nothing follows the deletion. A later run that goes on from before
+ * it may tell once more what came before the deletion.
+ */
+function goingBack(truth: Truth, known: readonly Arrival[]): readonly string[] {
   const problems: string[] = []
-  const last = new Map<string, { readonly sequence: string; readonly run: number; readonly isGone: boolean }>()
+  const last = new Map<string, { readonly sequence: string; readonly run: number; readonly goneIn?: number }>()
   for (const { event, run } of known) {
     if (typeof event.uid !== 'string') continue
     const sequence = String(event.sequence)
     const before = last.get(event.uid)
-    if (before?.isGone) problems.push(`I2 ${event.id}: arrived after the object's deletion, in run ${run}`)
     if (before?.run === run && sequence < before.sequence)
       problems.push(`I2 ${event.id}: ${sequence} arrived after ${before.sequence}, in run ${run}`)
-    last.set(event.uid, { sequence, run, isGone: before?.isGone === true || event.id === `${event.uid}:deleted` })
+    if (before?.goneIn === run || (before?.goneIn !== undefined && truth.isGoneAt(event.uid, sequence)))
+      problems.push(`I2 ${event.id}: arrived after the object's deletion in run ${before.goneIn}, in run ${run}`)
+    const goneIn = event.id === `${event.uid}:deleted` ? run : before?.goneIn
+    last.set(event.uid, { sequence, run, ...(goneIn !== undefined && { goneIn }) })
   }
   return problems
 }
 
-/** I2: of a name that is taken again, the old object's deletion is before anything of the new one. */
+/** I2: of a name that is taken again, the old object's deletion is before any version of the new one. */
 function namesTakenAgain(truth: Truth, known: readonly Arrival[]): readonly string[] {
   const start = new Map<string, number>()
   const end = new Map<string, number>()
   for (const [index, { event }] of known.entries()) {
     const uid = String(event.uid)
-    if (!start.has(uid)) start.set(uid, index)
     if (event.id === `${uid}:deleted`) end.set(uid, index)
+    else if (!start.has(uid)) start.set(uid, index)
   }
   const problems: string[] = []
   for (const [key, uids] of truth.successions) {

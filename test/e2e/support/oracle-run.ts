@@ -95,7 +95,8 @@ async function copyFolder(from: string, to: string): Promise<void> {
 }
 
 const names = ['required', 'optional'] as const
-const SETTLES_WITHIN_MS = 100_000
+/** A snapshot that was aborted is sent again after one or two minutes. */
+const SETTLES_WITHIN_MS = 180_000
 const GOES_ON_WITHIN_MS = 30_000
 /** Writes after all has settled and the bridge was started anew. */
 const AFTER_REST = 6
@@ -385,6 +386,7 @@ class Follower {
   readonly #copy = new Copy()
   readonly #open = new Set<string>()
   #read = 0
+  #run = 0
 
   constructor(log: readonly Arrival[]) {
     this.#log = log
@@ -397,7 +399,9 @@ class Follower {
 
   holds(state: ReadonlyMap<string, string>): boolean {
     for (; this.#read < this.#log.length; this.#read++) {
-      const { event } = this.#log[this.#read] as Arrival
+      const { event, run } = this.#log[this.#read] as Arrival
+      if (run > this.#run) this.#open.clear() // nobody can say so of those of a run that was killed
+      this.#run = run
       this.#copy.apply(decodeStructured(JSON.stringify(event)))
       if (event.type.includes('snapshot.begin')) this.#open.add(String(event.stream))
       if (event.type.includes('snapshot.end') || event.type.includes('snapshot.aborted'))

@@ -1,0 +1,147 @@
+/** The judge of logs, judged: what is right passes, and each kind of lie is named. */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import type { ReceivedEvent } from '../testbed/receiver.ts'
+import type { RecordedChange } from '../testbed/recorder.ts'
+import { judge } from './support/oracle-judge.ts'
+import type { Arrival } from './support/oracle-receiver.ts'
+import { positionOf } from './support/oracle-truth.ts'
+
+const stream = 'all/pods/shop'
+const source = 'kubernetes://test/api/v1/pods'
+
+function change(type: RecordedChange['type'], name: string, uid: string, version: number): RecordedChange {
+  const labels = { value: `${uid}-${type === 'deleted' ? 'last' : version}` }
+  const object = { metadata: { name, namespace: 'shop', uid, labels } }
+  return { type, key: `pods/shop/${name}`, uid, resourceVersion: String(version), object }
+}
+
+const history = [
+  change('created', 'a', 'a1', 10),
+  change('created', 'b', 'b1', 11),
+  change('updated', 'a', 'a1', 12),
+  change('deleted', 'a', 'a1', 13),
+  change('created', 'a', 'a2', 14),
+  change('updated', 'b', 'b1', 15),
+]
+
+function event(what: string, id: string, at: number, more: object = {}): ReceivedEvent {
+  const context = { specversion: '1.0', datacontenttype: 'application/json', time: '2026-01-01T00:00:00Z' }
+  const place = { source, stream, cluster: 'test', resource: 'pods', dataschema: 'urn:x', partitionkey: 'x' }
+  const type = `io.deltawire.${what}.v1`
+  return { ...context, ...place, id, type, sequence: positionOf(String(at)), data: {}, ...more }
+}
+
+function version(what: string, name: string, uid: string, of: number, more: object = {}): ReceivedEvent {
+  return event(`object.${what}`, `${uid}:${of}`, of, {
+    subject: `shop/${name}`,
+    uid,
+    resourceversion: String(of),
+    observed: 'watch',
+    data: { object: { metadata: { labels: { value: `${uid}-${of}` } } } },
+    ...more,
+  })
+}
+
+const deleted = (name: string, uid: string, at: number) =>
+  event('object.deleted', `${uid}:deleted`, at, { subject: `shop/${name}`, uid })
+
+const digest = (text: string) => createHash('sha256').update(text).digest('hex')
+
+/** Begin and end of a full snapshot that holds b alone. */
+const snapshot = { id: 's', reason: 'startup', mode: 'full', ledger: 'cold' }
+const begin = event('snapshot.begin', 's:begin', 9, { snapshotid: 's', data: { snapshot } })
+const end = (members: string) =>
+  event('snapshot.end', 's:end', 13, {
+    snapshotid: 's',
+    data: { snapshot: { ...snapshot, items: 1, deadLettered: 0, members } },
+  })
+
+const first = [
+  begin,
+  version('added', 'a', 'a1', 10),
+  version('added', 'b', 'b1', 11),
+  version('updated', 'a', 'a1', 12),
+  deleted('a', 'a1', 13),
+  end(digest('shop/b:b1')),
+]
+const second = [version('added', 'a', 'a2', 14), version('updated', 'b', 'b1', 15)]
+
+const arrived = (run: number, events: readonly ReceivedEvent[]): readonly Arrival[] =>
+  events.map((one) => ({ event: one, run }))
+const problemsOf = (...events: readonly ReceivedEvent[]) => judge(history, arrived(1, events)).problems
+const without = (id: string) => [...first, ...second].filter((one) => one.id !== id)
+const insteadOf = (id: string, ...others: readonly ReceivedEvent[]) =>
+  [...first, ...second].flatMap((one) => (one.id === id ? others : [one]))
+
+test('what is right has no problem, also if a later run repeats a part of it', () => {
+  const log = [...arrived(1, first), ...arrived(2, [...first.slice(1, 3), ...second])]
+  const { problems, ...counts } = judge(history, log)
+  assert.deepEqual(problems, [])
+  assert.deepEqual(counts, {
+    versions: 6,
+    delivered: 6,
+    collapsed: 0,
+    duplicates: 2,
+    gaps: 0,
+    lost: 0,
+    outOfOrder: 0,
+    snapshots: 1,
+    matching: 1,
+  })
+})
+
+test('P1 a version that nothing stands for is lost; a later event that says collapsed, or a gap, stands for it', () => {
+  assert.match(problemsOf(...without('a1:12')).join(), /^P1 a1:12/)
+  const collapsed = version('updated', 'a', 'a1', 12, { collapsed: true })
+  assert.deepEqual(problemsOf(...without('a1:10').map((one) => (one.id === 'a1:12' ? collapsed : one))), [])
+  const gap = (from: string, to: string) =>
+    event('stream.gap', 'g', 13, { data: { gap: { from, to, cause: 'expired' } } })
+  assert.deepEqual(problemsOf(...insteadOf('a1:12', gap('11', '12'))), [])
+  assert.match(problemsOf(...insteadOf('a1:12', gap('12', '13'))).join(), /^P1 a1:12/)
+})
+
+test('I3 a deletion that is missing, and one of an object that is there', () => {
+  assert.match(problemsOf(...without('a1:deleted')).join('\n'), /^I3 a1:/m)
+  assert.match(problemsOf(...first, ...second, deleted('b', 'b1', 15)).join('\n'), /^I3 b1:deleted: it is not gone/m)
+})
+
+test('I2 back in a run, after a deletion, and a name taken again before the deletion of the former', () => {
+  const back = version('updated', 'b', 'b1', 11, { id: 'b1:11:x' })
+  assert.match(problemsOf(...first, ...second, back).join('\n'), /^I2 b1:11:x: \d+11 arrived after/m)
+  const late = version('updated', 'a', 'a1', 12, { id: 'a1:12:x', sequence: positionOf('16') })
+  assert.match(problemsOf(...first, ...second, late).join('\n'), /^I2 a1:12:x: arrived after the object's deletion/m)
+  const early = version('added', 'a', 'a2', 14)
+  assert.match(
+    problemsOf(...insteadOf('a1:deleted', early, deleted('a', 'a1', 13))).join('\n'),
+    /^I2 pods\/shop\/a: a2/m,
+  )
+})
+
+test('I4 another id, another object, and another object under a known id', () => {
+  assert.match(
+    problemsOf(...insteadOf('b1:15', version('updated', 'b', 'b1', 15, { id: 'b' }))).join(),
+    /I4 b: id is b/,
+  )
+  const wrong = version('updated', 'b', 'b1', 15, { data: { object: { metadata: { labels: { value: 'x' } } } } })
+  assert.match(problemsOf(...insteadOf('b1:15', wrong)).join(), /I4 b1:15: data is x/)
+  assert.match(problemsOf(...first, ...second, wrong).join(), /I4 b1:15: came again with another object/)
+})
+
+test('I1 an object that never was, digests that differ, and an end that removes what is there', () => {
+  assert.match(
+    problemsOf(...first, ...second, version('added', 'c', 'c1', 16)).join('\n'),
+    /^I1 c1:16: there never was/m,
+  )
+  assert.match(problemsOf(...insteadOf('s:end', end(digest('shop/b:b2')))).join(), /I1 s:end: the digests differ/)
+  const other = { ...begin, id: 't:begin', snapshotid: 't', sequence: positionOf('15') }
+  const empty = event('snapshot.end', 't:end', 15, {
+    snapshotid: 't',
+    data: { snapshot: { ...snapshot, id: 't', items: 0, deadLettered: 0 } },
+  })
+  assert.match(
+    problemsOf(...first, ...second, other, empty).join('\n'),
+    /^I1 t:end: b1 is not in the snapshot, and is there/m,
+  )
+})
