@@ -470,6 +470,11 @@ const cases: readonly Case[] = [
     ],
   ],
   [
+    'a selector of namespaces, which there is none of yet',
+    file.sources('  - name: a\n    resources: [pods]\n    namespaceSelector: team=shop'),
+    ['c.yaml:6:5 sources[0].namespaceSelector: unknown key; did you mean namespaces?'],
+  ],
+  [
     'a resync that does not exist yet',
     file.sources('  - { name: a, resources: [pods], resync: { every: 10, snapshot: delta, verify: true } }'),
     [
