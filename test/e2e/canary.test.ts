@@ -20,6 +20,8 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
   await using receiver = await FaultyReceiver.start()
   await using workspace = await Workspace.create('canary')
   const letterFolder = join(workspace.folder, 'letters')
+  const spoolFolder = join(workspace.folder, 'spool')
+  const stateFolder = join(workspace.folder, 'state')
   await server.admin.createWidgets()
   const lastApplied = {
     'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({ stringData: { password: canary } }),
@@ -47,6 +49,7 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
       ],
       redaction: { paths: ['spec.users[*].password'] },
       deadLetters: { path: letterFolder },
+      state: { type: 'file', path: stateFolder },
       routes: [
         { name: 'whole', to: ['whole', 'out'], payload: { previous: true } },
         { name: 'bare', to: ['bare'], payload: { shape: 'bare' } },
@@ -61,7 +64,7 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
           auth: { bearer: { env: 'WEBHOOK_TOKEN' } },
           retry: { initial: '10ms', max: '50ms' },
         },
-        webhook('bare', receiver.url),
+        webhook('bare', receiver.url, { queue: { whenFull: 'spool', spool: { path: spoolFolder } } }),
         { name: 'out', type: 'stdout' },
       ],
     },
@@ -92,6 +95,7 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
   })
   const ended = (name: string) => receiver.events.some((event) => event.subject === `default/${name}`)
   await eventually(() => ['after', 'web', 'gizmo'].every(ended), { what: 'the events have arrived' })
+  const spooled = readFiles(join(spoolFolder, '**')).join('') // what is delivered is removed at the end
   const { body: metrics } = await bridge.get('/metrics')
   const { body: readiness } = await bridge.get('/readyz')
   const letters = await bridge.metric('deltawire_dead_letters_total{sink="whole",reason="rejected"}')
@@ -99,15 +103,18 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
   assert.equal(await bridge.end('SIGTERM'), 0)
 
   const output = await bridge.output()
-  const kept = globSync(join(letterFolder, '*.log')).map((file) => readFileSync(file, 'utf8'))
+  const kept = (folder: string) => readFiles(join(folder, '**')).join('')
+  const [deadLetters, state] = [kept(letterFolder), kept(stateFolder)]
   const events = JSON.stringify(receiver.events)
-  const places = { events, output, metrics, readiness, api, deadLetters: kept.join('') }
+  const places = { events, output, metrics, readiness, api, deadLetters, state, spool: spooled + kept(spoolFolder) }
   for (const [place, text] of Object.entries(places)) {
     for (const form of [canary, once, twice, once.slice(4, -4)])
       assert.ok(!text.includes(form), `${place} holds the canary`)
   }
   assert.match(places.events, /redacted/)
   assert.match(places.deadLetters, /io\.deltawire\.object/)
+  assert.match(places.spool, /io\.deltawire\.object/)
+  assert.match(places.state, /default\/after/)
   assert.match(output, /io\.deltawire\.object\.added/)
   t.diagnostic(
     JSON.stringify({
@@ -118,3 +125,9 @@ test('P8 F58 a canary in Secrets, last-applied, environment variables and config
     }),
   )
 })
+
+/** The texts of all files that match. */
+function readFiles(pattern: string): readonly string[] {
+  const entries = globSync(pattern, { withFileTypes: true }).filter((entry) => entry.isFile())
+  return entries.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8'))
+}

@@ -41,7 +41,8 @@ export class AdminClient implements AsyncDisposable {
     return this.#call('GET', path)
   }
 
-  create(path: string, body: object): Promise<TestObject> {
+  /** A body that is a text is sent as it is. */
+  create(path: string, body: object | string): Promise<TestObject> {
     return this.#call('POST', path, body)
   }
 
@@ -118,7 +119,7 @@ export class AdminClient implements AsyncDisposable {
   async #call(
     method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     path: string,
-    body?: object,
+    body?: object | string,
     contentType = 'application/json',
   ): Promise<TestObject> {
     this.#agent ??= new Agent({ connect: { ca: this.#ca() } })
@@ -128,7 +129,7 @@ export class AdminClient implements AsyncDisposable {
       // a server that is still starting may hold a request for a minute; it is asked again
       headersTimeout: 10_000,
       headers: { authorization: `Bearer ${this.#token}`, 'content-type': contentType },
-      ...(body && { body: JSON.stringify(body) }),
+      ...(body && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     }).catch((error: unknown) => {
       // the certificate that the agent was made with may have been half written
       this.reset()
