@@ -138,6 +138,14 @@ test('F13 a restored server is announced until the catch-up has ended, also when
   assert.deepEqual(owed(killed), restored)
 })
 
+test('F13 a version of an object that the server does not know yet shows it too: the watermark of a quiet stream is behind', async () => {
+  const watermarks = { audit: 40, cache: 40, extra: 40 }
+  const quiet = await plan({ state: remembered(watermarks, held('shop/a', 'a', 60)), server: new PastServer(50) })
+  assert.deepEqual([quiet.rung, quiet.isRestored], ['announce', true])
+  const known = await plan({ state: remembered(watermarks, held('shop/a', 'a', 50)), server: new PastServer(50) })
+  assert.deepEqual([known.rung, known.isRestored], ['replay', false])
+})
+
 test('a debt is owed on every rung until it is repaid, whatever the watermark says', async () => {
   const noted = { type: 'debt', stream, sink: 'cache', kind: 'missed' } as const
   for (const [server, rung] of [

@@ -78,9 +78,7 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
   const { state, keeps, sinks, server } = options
   if (keeps === 'nothing' || state.definition === undefined) return announce(options, 'known')
   const newest = await server.newest(signal)
-  const isAhead = (position: ResourceVersion) => compareResourceVersions(position, newest) > 0
-  const isRestored = [...state.watermarks.values()].some(isAhead) || [...state.debts.values()].includes('restored')
-  if (isRestored) return announce(options, 'restored')
+  if (isRestored(state, newest)) return announce(options, 'restored')
   if (state.definition !== options.definition) return announce(options, 'redefined')
   const checkpoint = checkpointOf(state, sinks)
   if (checkpoint === undefined) return announce(options, 'known')
@@ -114,6 +112,16 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
     }),
     isRestored: false,
   }
+}
+
+/**
+ * Whether the server is behind what it once said, or that was found before and is not made up for yet. The newest version
+ * of a quiet stream is known of its object alone: a watermark passes it with the next one.
+ */
+function isRestored({ watermarks, entries, debts }: StreamState, newest: ResourceVersion): boolean {
+  const isAhead = (version: ResourceVersion) => compareResourceVersions(version, newest) > 0
+  if ([...debts.values()].includes('restored') || watermarks.values().some(isAhead)) return true
+  return entries.values().some(({ told }) => told !== undefined && isAhead(told))
 }
 
 /** No object is at this version: whatever is listed differs from it. */
