@@ -60,6 +60,8 @@ export class Output {
   #deadLettered = 0
   /** What takes further changes in. */
   #spooled: SpooledChanges | undefined
+  /** What makes up for something and comes before the snapshot: so many events are not settled. */
+  #ahead = 0
 
   constructor({ routed, worker, onSettled, onSnapshot, onRepaid }: OutputParts) {
     this.routed = routed
@@ -144,9 +146,12 @@ export class Output {
     return { type: 'Added', object, resourceVersion, observed, observedAt, collapsed }
   }
 
-  /** By what is recorded; undefined: the previous state says it. */
+  /**
+   * By what is recorded; undefined: the previous state says it. Of one that is let in it may be recorded already that it
+   * will be told. One that is not may have been told by a process that had read further.
+   */
   #wasMember(change: Seen): boolean | undefined {
-    const isKnown = change.type === 'Updated' && change.previous
+    const isKnown = change.type === 'Updated' && change.previous && this.#admits(change.object)
     return isKnown ? undefined : this.#state.holds(change.object.metadata.uid, this.sink)
   }
 
@@ -190,6 +195,13 @@ export class Output {
       return told
     }
     const event = translation(shape, { deadLettered })
+    let isAhead = this.#standing.type === 'owing' || change.type === 'Gap'
+    if (isAhead) this.#ahead++
+    const arrived = () => {
+      if (isAhead) this.#ahead--
+      isAhead = false
+      this.#repaidWithoutSnapshot()
+    }
     const settle = (outcome: Outcome) => {
       if (outcome.type === 'overflowed') this.#lose(change, slot)
       else if (slot) this.watermark.settle(slot)
@@ -204,10 +216,15 @@ export class Output {
         }
         this.#onSnapshot(change.snapshot, result)
       }
+      arrived()
       this.#onSettled(event, outcome, change.observedAt)
       this.#onChange()
     }
-    await this.#worker.enqueue(event, Object.assign(settle, { share: () => this.#share(slot) }), signal)
+    const share = () => {
+      arrived() // to where it outlives the process
+      return this.#share(slot)
+    }
+    await this.#worker.enqueue(event, Object.assign(settle, { share }), signal)
   }
 
   /** The change waits on disk, and is known there alone. */
@@ -330,7 +347,13 @@ export class Output {
     if (this.#standing.type === 'even' && this.#due === undefined) return
     const { debt, slot } = this.#standing.type === 'even' ? {} : this.#standing
     this.#standing = { type: 'repaying', debt, slot, snapshotId: id }
-    if (!this.routed.stream.on.has('snapshot')) this.#repaid() // there is nothing else that could be sent
+    this.#repaidWithoutSnapshot()
+  }
+
+  /** There is nothing else that could be sent. */
+  #repaidWithoutSnapshot(): void {
+    if (this.#standing.type === 'repaying' && this.#ahead === 0 && !this.routed.stream.on.has('snapshot'))
+      this.#repaid()
   }
 
   #repaid(): void {

@@ -238,7 +238,7 @@ export class BridgeStream {
     const { ledger, informer, rung, notBefore } = await this.#begin(resource, stop)
     if (rung === 'replay') this.#syncedAt = 'first progress'
     if (rung === 'compare') this.#syncedAt = notBefore
-    using reader = informer.deltas(stop)
+    using reader = informer.deltas(drain) // the store must not move on before all that was read is offered
     this.#informer = informer
     const store: SnapshotStore<KubeObject> = {
       objects: () => informer.indexer.objects(),
