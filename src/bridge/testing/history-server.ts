@@ -19,15 +19,17 @@ export class HistoryServer implements ListWatch<KubeObject> {
   /** Watches from before this version, and lists at one, are answered with 410. */
   #watchFrom = 0
   #exactFrom = 0
-  /** Counts restores: connections from before are cut. */
+  /** Connections from before are cut. */
   #era = 0
+  /** A list was answered since the last restore. */
+  wasAsked = true
   #changed = Promise.withResolvers<void>()
 
-  put(name: string): void {
+  put(name: string, tier = 'a'): void {
     this.version++
     const known = this.objects.get(name)
     const uid = known?.metadata.uid ?? `${name}-${++this.#born}`
-    const object = pod(`shop/${name}`, this.version, { uid, spec: this.version })
+    const object = pod(`shop/${name}`, this.version, { uid, labels: { tier }, spec: this.version })
     this.objects.set(name, object)
     this.#write(name, known ? modified(object) : added(object))
   }
@@ -37,7 +39,8 @@ export class HistoryServer implements ListWatch<KubeObject> {
     if (!known) return
     this.version++
     this.objects.delete(name)
-    this.#write(name, deleted(pod(`shop/${name}`, this.version, { uid: known.metadata.uid, spec: this.version })))
+    const { uid, labels = {} } = known.metadata
+    this.#write(name, deleted(pod(`shop/${name}`, this.version, { uid, labels, spec: this.version })))
   }
 
   /** Something else of the cluster has changed: a bookmark tells. */
@@ -66,11 +69,18 @@ export class HistoryServer implements ListWatch<KubeObject> {
     for (const [name, object] of this.#at(this.version)) this.objects.set(name, object)
     this.#watchFrom = Math.min(this.#watchFrom, this.version)
     this.#exactFrom = Math.min(this.#exactFrom, this.version)
+    this.wasAsked = false
+    this.reset()
+  }
+
+  /** Connections are cut. */
+  reset(): void {
     this.#era++
     this.#wake()
   }
 
   async list({ limit, resourceVersion, continue: next }: ListQuery): Promise<ListPage<KubeObject>> {
+    this.wasAsked = true
     const asked = next?.split(' ').map(Number) ?? []
     const at = asked[0] ?? Number(resourceVersion ?? this.version)
     if (at < this.#exactFrom && at !== this.version) throw new KubeError('expired', 'compacted')
@@ -92,7 +102,7 @@ export class HistoryServer implements ListWatch<KubeObject> {
     const era = this.#era
     let from = after
     for (;;) {
-      if (this.#era !== era) throw new KubeError('reset', 'the server is another one')
+      if (this.#era !== era) throw new KubeError('reset', 'the connection was cut')
       if (from < this.#watchFrom) throw new KubeError('expired', 'too slow')
       const news = this.#history.filter(({ version }) => version > from)
       if (news.length > 0) {
