@@ -4,6 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import * as bareLoop from './bare-loop.ts'
+import * as digests from './digests.ts'
+import * as ledger from './ledger.ts'
 import * as sinkLatency from './sink-latency.ts'
 import { Pods } from './support/pods.ts'
 import { table } from './support/report.ts'
@@ -48,6 +50,35 @@ test('each where is measured beside parsing', () => {
   }
 })
 
+test('the digests are measured beside the rest of the work for an event', () => {
+  const rows = digests.measure({ objects: 20, rounds: 2, seed: 3 })
+  assert.deepEqual(
+    rows.map(({ event }) => event),
+    ['added', 'updated', 'deleted'],
+  )
+  for (const { digestMicros, translateMicros, wholeMicros } of rows) {
+    assert.ok(digestMicros > 0 && translateMicros > 0 && wholeMicros > translateMicros, JSON.stringify(rows))
+  }
+})
+
+test('new objects and new versions arrive once and in order, whatever is remembered, and each way is measured', async () => {
+  const { rows, fsyncMs } = await ledger.measure({
+    objects: 20,
+    events: 40,
+    rounds: 1,
+    perSecond: 200,
+    seconds: 0.1,
+    seed: 3,
+  })
+  assert.equal(rows.length, 6)
+  for (const { state, speed, ratio, p50Ms, p99Ms } of rows) {
+    assert.ok(speed.eventsPerSecond > 0 && speed.cpuMicros > 0 && ratio.cpuMicros > 0, JSON.stringify(rows))
+    if (state === 'memory') assert.deepEqual(ratio, { eventsPerSecond: 1, cpuMicros: 1 })
+    assert.ok(p50Ms > 0 && p99Ms >= p50Ms, JSON.stringify(rows))
+  }
+  assert.ok(fsyncMs > 0)
+})
+
 test('recorded pods are as large as real ones, and the same for the same seed', () => {
   const [pods, again] = [new Pods({ objects: 10, seed: 7 }), new Pods({ objects: 10, seed: 7 })]
   const frames = Array.from({ length: 30 }, (_, number) => pods.update(number))
@@ -58,6 +89,8 @@ test('recorded pods are as large as real ones, and the same for the same seed', 
   for (const { text } of frames) assert.ok(text.length > 5_000 && text.length < 7_500, `${text.length} bytes`)
   const versions = Map.groupBy(frames, ({ id }) => id.split(':')[0])
   assert.deepEqual([versions.size, ...new Set([...versions.values()].map(({ length }) => length))], [10, 3])
+  assert.deepEqual(pods.create(30), again.create(30))
+  assert.ok(!versions.has(pods.create(30).id.split(':')[0] ?? ''))
 })
 
 test('a percentile is the smallest value that so many are not above', () => {

@@ -3,6 +3,8 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as bareLoop from './bare-loop.ts'
+import * as digests from './digests.ts'
+import * as ledger from './ledger.ts'
 import * as sinkLatency from './sink-latency.ts'
 import { type Report, table } from './support/report.ts'
 import * as where from './where.ts'
@@ -18,6 +20,8 @@ const benchmarks = new Map<string, Benchmark>([
   ['bare-loop', bareLoop],
   ['sink-latency', sinkLatency],
   ['where', where],
+  ['digests', digests],
+  ['ledger', ledger],
 ])
 
 const { values, positionals } = parseArgs({

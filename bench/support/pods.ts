@@ -33,15 +33,12 @@ export class Pods {
   readonly #identities: readonly Identity[]
   /** In which order they change, again and again. */
   readonly #order: readonly number[]
+  readonly #seed: number
 
   constructor({ objects, seed }: PodsOptions) {
     const random = new SeededRandom(seed)
-    this.#identities = Array.from({ length: objects }, (_, index) => ({
-      name: `checkout-${random.nameSuffix(9)}-${random.nameSuffix()}`,
-      uid: random.uid(),
-      node: `ip-10-0-${index % 32}-${random.below(250)}.eu-central-1.compute.internal`,
-      ip: `10.244.${index >> 8}.${index & 255}`,
-    }))
+    this.#seed = seed
+    this.#identities = Array.from({ length: objects }, (_, index) => identityOf(random, index))
     const order = this.#identities.map((_, index) => index)
     for (let last = order.length - 1; last > 0; last--) {
       const other = random.below(last + 1)
@@ -75,12 +72,30 @@ export class Pods {
     return { id: `${identity.uid}:${resourceVersion}`, text: `${JSON.stringify({ type: 'MODIFIED', object })}\n` }
   }
 
+  /** A new pod, instead of the update with this number. */
+  create(number: number): RecordedFrame {
+    const index = this.#identities.length + number
+    const identity = identityOf(new SeededRandom(this.#seed + index), index)
+    const resourceVersion = index + 1
+    const text = `${JSON.stringify({ type: 'ADDED', object: podOf(identity, 0, resourceVersion) })}\n`
+    return { id: `${identity.uid}:${resourceVersion}`, text }
+  }
+
   get #position(): { readonly resourceVersion: string } {
     return { resourceVersion: `${this.#identities.length}` }
   }
 
   #first(): readonly Json[] {
     return this.#identities.map((identity, index) => podOf(identity, 0, index + 1))
+  }
+}
+
+function identityOf(random: SeededRandom, index: number): Identity {
+  return {
+    name: `checkout-${random.nameSuffix(9)}-${random.nameSuffix()}`,
+    uid: random.uid(),
+    node: `ip-10-0-${index % 32}-${random.below(250)}.eu-central-1.compute.internal`,
+    ip: `10.244.${index >> 8}.${index & 255}`,
   }
 }
 

@@ -25,11 +25,13 @@ export interface BridgeSideOptions {
   readonly pods: PodsOptions
   /** The keys of the sink, but its name. */
   readonly sink: (receiver: string) => object
+  /** The section `state`. @default in memory */
+  readonly state?: object
   /** Where a CPU profile is written when it ends. */
   readonly profile?: string | undefined
 }
 
-/** `deltawire run`, all of whose events are updates. */
+/** `deltawire run`, all of whose events are changes. */
 export class BridgeSide implements AsyncDisposable {
   readonly #outside: Outside
   readonly #bridge: BridgeProcess
@@ -40,14 +42,15 @@ export class BridgeSide implements AsyncDisposable {
   }
 
   /** Resolves when it watches. */
-  static async start({ pods, sink, profile }: BridgeSideOptions): Promise<BridgeSide> {
+  static async start({ pods, sink, state = {}, profile }: BridgeSideOptions): Promise<BridgeSide> {
     await using started = new AsyncDisposableStack() // what was started when something fails
     const outside = await startOutside(pods)
     started.use(outside.calls)
     const bridge = await startBridge({
       config: {
         sources: [{ name: 'all', resources: ['pods'] }],
-        routes: [{ name: 'updates', to: ['bench'], on: ['updated', 'deleted', 'gap'] }],
+        routes: [{ name: 'changes', to: ['bench'], on: ['added', 'updated', 'deleted', 'gap'] }],
+        state,
         sinks: [{ name: 'bench', queue: { whenFull: 'block' }, ...sink(outside.receiver) }],
       },
       args: ['--master', outside.url],

@@ -14,6 +14,8 @@ export interface Release {
   /** Number of the first update. */
   readonly first: number
   readonly updates: number
+  /** `creates`: each update is a new object instead. @default updates */
+  readonly what?: 'updates' | 'creates' | undefined
   /** Updates a second. @default as fast as they are read */
   readonly perSecond?: number | undefined
 }
@@ -49,9 +51,10 @@ export class WatchServer implements AsyncDisposable {
   }
 
   /** The updates' frames, made before they are sent: that is no part of any measured time. */
-  prepare({ first, updates }: Release): readonly { readonly id: string; readonly bytes: Buffer }[] {
+  prepare({ first, updates, what }: Release): readonly { readonly id: string; readonly bytes: Buffer }[] {
     return Array.from({ length: updates }, (_, index) => {
-      const { id, text } = this.#pods.update(first + index)
+      const number = first + index
+      const { id, text } = what === 'creates' ? this.#pods.create(number) : this.#pods.update(number)
       return { id, bytes: Buffer.from(text) }
     })
   }
