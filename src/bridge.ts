@@ -34,6 +34,7 @@ import {
   whereObserver,
 } from './bridge/telemetry.ts'
 import type { BridgeConfig } from './config/bridge-config.ts'
+import { isKubeEvents, parseResourceName } from './config/resource-name.ts'
 import type { Outcome } from './delivery/entry.ts'
 import { Replay } from './delivery/replay.ts'
 import type { OutboundEvent } from './delivery/sink.ts'
@@ -50,6 +51,7 @@ import { parseBytes, parseDuration } from './lib/units.ts'
 import type { Snapshot, SnapshotOutcome } from './reconcile/change.ts'
 import type { Redact } from './redact/redact.ts'
 import { type CompiledRoute, compileRoutes, RoutedView } from './route/routed-view.ts'
+import { allOn, onOfKubeEvents } from './route/view.ts'
 import type { StateStore } from './state/store.ts'
 import { StateLog } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -307,7 +309,9 @@ export class Bridge {
     // without any route a sink for the dead letters of others gets only those
     const isLive = (sink: string) => config.routes.length > 0 || !this.#sinks.some((one) => one.deadLetter === sink)
     const sinkNames = this.#sinks.map((sink) => sink.name).filter(isLive)
-    const views = sinkNames.flatMap((sink) => RoutedView.of(source.name, this.#routes, sink) ?? [])
+    const usual = isKubeEvents(parseResourceName(resource)) ? onOfKubeEvents : allOn
+    const viewOf = (sink: string) => RoutedView.of({ source: source.name, sink, usual }, this.#routes)
+    const views = sinkNames.flatMap((sink) => viewOf(sink) ?? [])
     return new BridgeStream({
       name,
       cluster,

@@ -289,7 +289,7 @@ test('P1 the initial list is one position, reached when all of its objects are s
 test('a change that no route wants does not hold the watermark of a quiet sink', async () => {
   const run = await outputBench(() => false)
   const route = { name: 'r', to: ['audit'], on: ['deleted'], payload: wholeObject } as const
-  const routed = RoutedView.of('all', compileRoutes([route]), 'audit')
+  const routed = RoutedView.of({ source: 'all', sink: 'audit' }, compileRoutes([route]))
   assert.ok(routed)
   const output = new Output({
     routed,

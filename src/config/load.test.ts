@@ -141,7 +141,6 @@ sinks:
       {
         name: 'rest',
         to: ['a', 'b'],
-        on: ['added', 'updated', 'deleted', 'snapshot', 'gap'],
         payload: { shape: 'object', previous: false },
       },
     ],

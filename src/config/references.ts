@@ -73,7 +73,7 @@ function checkSource({ index, value }: Entry<SourceConfig>): readonly SchemaProb
 }
 
 function checkRoute({ index, value }: Entry<RouteConfig>): readonly SchemaProblem[] {
-  const { on, payload, from = [], to } = value
+  const { on = [], payload, from = [], to } = value
   const at = (...steps: ValuePath): ValuePath => ['routes', index, ...steps]
   const bare = payload.shape === 'bare' && payload.previous
   return [

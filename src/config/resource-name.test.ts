@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isSecrets, mayBeSame, parseResourceName } from './resource-name.ts'
+import { isKubeEvents, isSecrets, mayBeSame, parseResourceName } from './resource-name.ts'
 
 test('a second part is a version if it looks like one, else the beginning of the group', () => {
   const cases: [string, string, string | undefined, string | undefined][] = [
@@ -43,4 +43,12 @@ test('two names may be the same resource, whatever their versions, unless their 
   ] as const) {
     assert.deepEqual([same(a, b), same(b, a)], [false, false], `${a} ${b}`)
   }
+})
+
+test('KubeEvents have two names', () => {
+  const names = ['events', 'events.v1', 'events.events.k8s.io', 'events.v1.events.k8s.io', 'events.example.com', 'pods']
+  assert.deepEqual(
+    names.filter((name) => isKubeEvents(parseResourceName(name))),
+    names.slice(0, 4),
+  )
 })

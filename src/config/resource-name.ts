@@ -70,6 +70,11 @@ export function apiGroupOf({ resource, group }: ResourceName): string | undefine
   return group ?? (CORE.has(resource) ? '' : undefined)
 }
 
+/** Whether these are KubeEvents, by either of their names. */
+export function isKubeEvents(name: ResourceName): boolean {
+  return name.resource === 'events' && groupOf(name) === ''
+}
+
 /** Whether this may be Secrets of the core group. */
 export function isSecrets({ resource, group }: ResourceName): boolean {
   return (resource === 'secrets' || resource === 'secret') && (group === undefined || group === '')

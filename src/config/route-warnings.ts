@@ -40,10 +40,10 @@ function unreached(routes: readonly Entry<RouteConfig>[], ways: readonly Way[]):
 function halfSnapshots(ways: readonly Way[]): readonly SchemaProblem[] {
   const told = new Set<number>()
   return ways.flatMap((way) => {
-    const withSnapshot = live(way).find(({ value: { on } }) => on.includes('snapshot'))
+    const withSnapshot = live(way).find(({ value: { on } }) => on?.includes('snapshot') ?? true)
     if (!withSnapshot) return []
     return live(way).flatMap(({ index, value: { on } }) => {
-      if (on.includes('snapshot') || told.has(index)) return []
+      if ((on?.includes('snapshot') ?? true) || told.has(index)) return []
       told.add(index)
       const message =
         `by route ${withSnapshot.value.name} sink ${way.sink} gets snapshots of source ${way.source} without what takes ` +

@@ -31,8 +31,10 @@ export const routeSchema = {
       type: 'array',
       items: { enum: ['added', 'updated', 'deleted', 'snapshot', 'gap'] },
       minItems: 1,
-      description: 'The types of events that are sent. `snapshot` is begin, items and end.',
-      default: ['added', 'updated', 'deleted', 'snapshot', 'gap'],
+      description:
+        'The types of events that are sent. `snapshot` is begin, items and end. Without it: all, but of Events (`events`) ' +
+        'no `deleted`: they expire by the hundred, which says nothing of the cluster.',
+      examples: [['added', 'deleted']],
     },
     payload: {
       type: 'object',

@@ -52,7 +52,7 @@ function fullQueues({ sources, routes, sinks }: Lists & { readonly sinks: readon
     }
     if (queue.whenFull === 'spool') return []
     return routes.flatMap(({ index: route, value: { to, on } }) => {
-      if (!to.includes(name) || on.includes('snapshot')) return []
+      if (!to.includes(name) || (on?.includes('snapshot') ?? true)) return []
       const text = `what is dropped when the queue of sink ${name} is full cannot be made up for without snapshot; with queue.whenFull: block or spool nothing is dropped`
       return [warning(['routes', route, 'on'], text)]
     })

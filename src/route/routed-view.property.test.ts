@@ -185,7 +185,8 @@ function run(first: readonly Rule[], history: readonly Step[], memory: 'recorded
   let all = first
   let routes = compiled(all)
   const tell = (change: ObjectDelta) => {
-    for (const { sink, consumer } of consumers) consumer.see(RoutedView.of('pods', routes, sink), change, memory)
+    for (const { sink, consumer } of consumers)
+      consumer.see(RoutedView.of({ source: 'pods', sink }, routes), change, memory)
   }
   for (const step of history) {
     const forgotten = memory === 'recorded' && step.type !== 'redefine' && step.forgotten
@@ -216,7 +217,7 @@ function redefine(
   routes: readonly CompiledRoute[],
 ): void {
   for (const { sink, consumer } of consumers) {
-    const view = RoutedView.of('pods', routes, sink)
+    const view = RoutedView.of({ source: 'pods', sink }, routes)
     for (const { object } of cluster.objects.values()) {
       if (view) {
         consumer.copy.delete(view.match(object) ? object.metadata.uid : '') // an item is no `added`, but is put alike

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { asUnread, type KubeObject, type ResourceVersion, type Timestamp, type Uid } from '../kube/object.ts'
 import type { ObjectDelta } from './crossing.ts'
 import { compileRoutes, RoutedView, type WhereObserver } from './routed-view.ts'
-import { allOn, type On, type Route, wholeObject } from './view.ts'
+import { allOn, type On, onOfKubeEvents, type Route, wholeObject } from './view.ts'
 
 const pod = (phase: string, resourceVersion = '1'): KubeObject => ({
   apiVersion: 'v1',
@@ -49,17 +49,23 @@ const live = "object.status.phase == 'Running'"
 const brief = { shape: 'reference', previous: false } as const
 
 function viewOf(routes: readonly Route[], observer?: WhereObserver): RoutedView {
-  const view = RoutedView.of('pods', compileRoutes(routes, observer), 'audit')
+  const view = RoutedView.of({ source: 'pods', sink: 'audit' }, compileRoutes(routes, observer))
   assert.ok(view)
   return view
 }
 const typeOf = (view: RoutedView, change: ObjectDelta, held?: boolean) => view.see(change, held)?.change.type
 
 test('without routes a sink sees everything; with some, only what they lead to it', () => {
-  const whole = RoutedView.of('pods', [], 'audit')
+  const whole = RoutedView.of({ source: 'pods', sink: 'audit' }, [])
   assert.deepEqual(whole?.shapes, [{ sink: 'audit', payload: wholeObject, on: new Set(allOn) }])
-  assert.equal(RoutedView.of('pods', compileRoutes([route('a', { to: ['other'] })]), 'audit'), undefined)
-  assert.equal(RoutedView.of('pods', compileRoutes([route('a', { from: ['nodes'] })]), 'audit'), undefined)
+  assert.equal(
+    RoutedView.of({ source: 'pods', sink: 'audit' }, compileRoutes([route('a', { to: ['other'] })])),
+    undefined,
+  )
+  assert.equal(
+    RoutedView.of({ source: 'pods', sink: 'audit' }, compileRoutes([route('a', { from: ['nodes'] })])),
+    undefined,
+  )
 })
 
 test('the first route whose from and where match shapes everything, there is no fall-through', () => {
@@ -182,7 +188,7 @@ test('a where is evaluated once for an object and its previous state, however ma
   let evaluated = 0
   const observer: WhereObserver = { now: () => 0, evaluated: () => evaluated++ }
   const routes = compileRoutes([route('live', { where: live, to: ['a', 'b', 'c'] })], observer)
-  for (const sink of ['a', 'b', 'c']) RoutedView.of('pods', routes, sink)?.see(updated(running, done))
+  for (const sink of ['a', 'b', 'c']) RoutedView.of({ source: 'pods', sink }, routes)?.see(updated(running, done))
   assert.equal(evaluated, 2)
 })
 
@@ -200,6 +206,15 @@ test('markers and gaps go to a sink if any route has them; digests only if all r
   assert.deepEqual(streamOn({}, on('added')), ['gap', 'snapshot'])
   assert.deepEqual(streamOn({}, on('added', 'deleted', 'snapshot')), ['added', 'deleted', 'gap', 'snapshot'])
   assert.deepEqual(streamOn(on('added', 'updated', 'deleted')), [])
+})
+
+test('F24 a route that does not say on sends what is usual for the stream, and so does no route at all', () => {
+  const way = { source: 'events', sink: 'audit', usual: onOfKubeEvents }
+  const sent = (...routes: readonly Route[]) => [...(RoutedView.of(way, compileRoutes(routes))?.stream.on ?? [])]
+  const { on: _, ...silent } = route('a')
+  assert.deepEqual(sent(), ['added', 'updated', 'snapshot', 'gap'])
+  assert.deepEqual(sent(silent), ['added', 'updated', 'snapshot', 'gap'])
+  assert.deepEqual(sent(route('a', { on: allOn })), allOn)
 })
 
 test('the definition of a view is the same for the same view, and another for any other', () => {

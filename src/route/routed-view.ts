@@ -39,6 +39,15 @@ export interface Sight<T extends KubeObject = KubeObject> {
   readonly isMember: boolean
 }
 
+/** From a stream to a sink. */
+export interface Way {
+  /** The source that the stream is of. */
+  readonly source: string
+  readonly sink: string
+  /** What a route that does not say `on` sends of this stream. @default all */
+  readonly usual?: readonly On[]
+}
+
 export class RoutedView {
   readonly sink: string
   /** How it is told of each route's objects, in the order of the routes. At least one. */
@@ -68,21 +77,21 @@ export class RoutedView {
     this.admits = rules.at(-1)?.admits && ((object) => this.match(object) !== undefined)
   }
 
-  /** The view of a sink on a source's streams; undefined: no route leads there. No route at all = everything. */
-  static of(source: string, routes: readonly CompiledRoute[], sink: string): RoutedView | undefined {
-    if (routes.length === 0) return RoutedView.whole(sink)
+  /** The view of a sink on a stream; undefined: no route leads there. No route at all = everything that is usual. */
+  static of({ source, sink, usual = allOn }: Way, routes: readonly CompiledRoute[]): RoutedView | undefined {
+    if (routes.length === 0) return RoutedView.whole(sink, usual)
     const leading = routes.filter(({ route: { from, to } }) => to.includes(sink) && (from?.includes(source) ?? true))
     // behind a route that lets everything through, no other has anything to say
     const last = leading.findIndex(({ admits }) => admits === undefined)
     const [first, ...others] = (last === -1 ? leading : leading.slice(0, last + 1)).map(({ route, admits }): Rule => {
-      return { shape: { sink, payload: route.payload, on: new Set(route.on) }, where: route.where, admits }
+      return { shape: { sink, payload: route.payload, on: new Set(route.on ?? usual) }, where: route.where, admits }
     })
     return first && new RoutedView([first, ...others])
   }
 
-  /** Everything of the stream. */
-  static whole(sink: string): RoutedView {
-    const shape = { sink, payload: wholeObject, on: new Set<On>(allOn) }
+  /** All objects of the stream. */
+  static whole(sink: string, on: readonly On[] = allOn): RoutedView {
+    const shape = { sink, payload: wholeObject, on: new Set(on) }
     return new RoutedView([{ shape, where: undefined, admits: undefined }])
   }
 

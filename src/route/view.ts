@@ -18,7 +18,8 @@ export interface Route {
   readonly to: readonly string[]
   /** Membership: the route lets an object through while this CEL expression is true of it. Absent = always. */
   readonly where?: string
-  readonly on: readonly On[]
+  /** Absent = what is usual for the stream. */
+  readonly on?: readonly On[]
   readonly payload: Payload
 }
 
@@ -33,6 +34,11 @@ export interface View {
 }
 
 export const allOn = ['added', 'updated', 'deleted', 'snapshot', 'gap'] as const satisfies readonly On[]
+/**
+ * What is usual for KubeEvents: they are deleted by the hundred when their time is over, which says nothing of the
+ * cluster. A copy of them is made right by snapshots.
+ */
+export const onOfKubeEvents = allOn.filter((type) => type !== 'deleted')
 export const wholeObject: Payload = { shape: 'object', previous: false }
 
 const kindOfChange: Record<Exclude<Change['type'], 'Progress'>, On> = {

@@ -1,6 +1,8 @@
 /** What happens to many objects at once, or to one name, on a real API server. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { Copy, decodeStructured } from '../../src/events/index.ts'
+import { startBridge } from '../e2e/support/bridge-process.ts'
 import { FaultyReceiver } from '../e2e/support/faulty-receiver.ts'
 import { startCluster, webhook } from '../e2e/support/stand.ts'
 import { eventually } from '../support/eventually.ts'
@@ -57,4 +59,44 @@ test('F25 P2 a name that is taken again at once, over and over: each object is t
     Array.from({ length: 40 }, () => ['added', 'deleted']).flat(),
   )
   await stand.endsInOrder('receiver')
+})
+
+test('F24 KubeEvents that expire by the hundred: their deletion is told to those who ask for it, a snapshot makes the copy of others right', async (t) => {
+  await using quiet = await FaultyReceiver.start()
+  await using asking = await FaultyReceiver.start()
+  const all = ['added', 'updated', 'deleted', 'snapshot', 'gap']
+  await using bridge = await startBridge({
+    kubeconfig: await server.kubeconfig(),
+    config: {
+      sources: [{ name: 'all', resources: ['events'], namespaces: ['told'], resync: { every: '3s' } }],
+      routes: [
+        { name: 'quiet', to: ['quiet'] },
+        { name: 'asking', to: ['asking'], on: all },
+      ],
+      sinks: [webhook('quiet', quiet.url, { retry }), webhook('asking', asking.url, { retry })],
+    },
+  })
+  await bridge.ready()
+  const count = 300
+  const create = async (index: number) =>
+    await server.admin.create('/api/v1/namespaces/told/events', {
+      metadata: { name: `e${index}` },
+      involvedObject: { kind: 'Pod', namespace: 'told', name: 'web' },
+      reason: 'BackOff',
+      count: 1,
+    })
+  for (let at = 0; at < count; at += 10) await Promise.all(Array.from({ length: 10 }, (_, index) => create(at + index)))
+  const of = (receiver: FaultyReceiver, type: string) =>
+    receiver.events.filter((event) => event.type === `io.deltawire.object.${type}.v1`).length
+  await eventually(() => of(asking, 'deleted') === count, { what: 'all have expired, and that is told' })
+  t.diagnostic(JSON.stringify({ asking: of(asking, 'deleted'), quiet: of(quiet, 'deleted') }))
+  assert.deepEqual([of(asking, 'added'), of(quiet, 'added')], [count, count])
+  const held = () => {
+    const copy = new Copy()
+    for (const body of quiet.bodies) copy.apply(decodeStructured(body))
+    return [...copy.objects()].length
+  }
+  await eventually(() => held() === 0, { what: 'the copy of the other is empty, too' })
+  assert.equal(of(quiet, 'deleted'), 0)
+  assert.equal(await bridge.end('SIGTERM'), 0)
 })

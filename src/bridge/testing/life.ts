@@ -255,7 +255,7 @@ function outputOf(
 
 function routedTo({ name, view, settings: { on } }: SinkOfWorld): RoutedView {
   const types = on === 'all' ? allOn : allOn.filter((type) => type !== 'snapshot')
-  const routed = RoutedView.of('s', compileRoutes(routesOf(view, name, types)), name)
+  const routed = RoutedView.of({ source: 's', sink: name }, compileRoutes(routesOf(view, name, types)))
   assert.ok(routed)
   return routed
 }
