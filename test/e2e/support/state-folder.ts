@@ -1,0 +1,10 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** The newest position of each stream that a folder of state has for one of its sinks. */
+export async function positionsIn(path: string): Promise<ReadonlyMap<string, string>> {
+  const logs = (await readdir(path)).filter((name) => name.endsWith('.log')).sort()
+  const texts = await Promise.all(logs.map((name) => readFile(join(path, name), 'latin1')))
+  const notes = texts.join('').matchAll(/\["w","([^"]+)","[^"]+","(\d+)"\]/g)
+  return new Map([...notes].map(([, stream = '', position = '']) => [stream, position]))
+}
