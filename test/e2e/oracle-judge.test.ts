@@ -6,7 +6,7 @@ import type { ReceivedEvent } from '../testbed/receiver.ts'
 import type { RecordedChange } from '../testbed/recorder.ts'
 import { judge } from './support/oracle-judge.ts'
 import type { Arrival } from './support/oracle-receiver.ts'
-import { positionOf } from './support/oracle-truth.ts'
+import { positionOf, Truth } from './support/oracle-truth.ts'
 
 const stream = 'all/pods/shop'
 const source = 'kubernetes://test/api/v1/pods'
@@ -70,14 +70,14 @@ const second = [version('added', 'a', 'a2', 14), version('updated', 'b', 'b1', 1
 
 const arrived = (run: number, events: readonly ReceivedEvent[]): readonly Arrival[] =>
   events.map((one) => ({ event: one, run }))
-const problemsOf = (...events: readonly ReceivedEvent[]) => judge(history, arrived(1, events)).problems
+const problemsOf = (...events: readonly ReceivedEvent[]) => judge(new Truth(history), arrived(1, events)).problems
 const without = (id: string) => [...first, ...second].filter((one) => one.id !== id)
 const insteadOf = (id: string, ...others: readonly ReceivedEvent[]) =>
   [...first, ...second].flatMap((one) => (one.id === id ? others : [one]))
 
 test('what is right has no problem, also if a later run repeats a part of it', () => {
   const log = [...arrived(1, first), ...arrived(2, [...first.slice(1, 3), ...second])]
-  const { problems, ...counts } = judge(history, log)
+  const { problems, ...counts } = judge(new Truth(history), log)
   assert.deepEqual(problems, [])
   assert.deepEqual(counts, {
     versions: 6,
@@ -115,7 +115,7 @@ test('I2 back in a run, after a deletion, and a name taken again before the dele
   const early = version('added', 'a', 'a2', 14)
   assert.match(
     problemsOf(...insteadOf('a1:deleted', early, deleted('a', 'a1', 13))).join('\n'),
-    /^I2 pods\/shop\/a: a2/m,
+    /^I2 a2:14: arrived before the deletion of a1/m,
   )
 })
 
@@ -145,3 +145,22 @@ test('I1 an object that never was, digests that differ, and an end that removes 
     /^I1 t:end: b1 is not in the snapshot, and is there/m,
   )
 })
+
+test('of a view that takes in and lets go, what left is deleted, and what is none of it is not shown', () => {
+  const parity = new Truth(history, ({ metadata }) => metadata.uid !== 'b1' || !labelOf(metadata).endsWith('15'))
+  const left = event('object.deleted', `b1:${positionOf('15')}:left`, 15, { subject: 'shop/b', uid: 'b1' })
+  const log = (...events: readonly ReceivedEvent[]) => judge(parity, arrived(1, [...first, ...events])).problems
+  const [a2, b15] = second as [ReceivedEvent, ReceivedEvent]
+  assert.deepEqual(log(a2, left), [])
+  assert.match(log(a2).join('\n'), /^I3 b1: shop\/b .* was left/m)
+  assert.match(log(a2, b15).join('\n'), /^I1 b1:15: there is no version 15 in the view/m)
+  assert.match(
+    log(a2, { ...left, data: b15.data }).join('\n'),
+    /^I1 b1:\d+15:left: shows a state that is none of the view/m,
+  )
+  assert.match(problemsOf(...first, ...second, left).join('\n'), /^I3 b1:\d+15:left: it has not left/m)
+})
+
+function labelOf(metadata: object): string {
+  return 'labels' in metadata ? String((metadata.labels as { readonly value: string }).value) : ''
+}

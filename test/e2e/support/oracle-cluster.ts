@@ -30,6 +30,8 @@ export interface OracleCluster extends AsyncDisposable {
 
 /** Few, so that what is written in which order depends as little as possible on how fast the server is. */
 const WRITERS = 2
+/** Of the simulator: slow enough that the bridge keeps up, as with a real server. */
+const WRITE_MS = 3
 
 export async function realCluster(namespaces: readonly string[]): Promise<OracleCluster> {
   const server = await startCluster(namespaces)
@@ -136,7 +138,7 @@ class SimulatedCluster implements OracleCluster {
 
   /** A write takes about as long as on a real server. */
   async #write(type: RecordedChange['type'], path: string, write: () => object): Promise<TestObject> {
-    await delay(1) // how fast the cluster is, not how long a test waits
+    await delay(WRITE_MS) // how fast the cluster is, not how long a test waits
     const before = BigInt(this.#simulator.resourceVersion)
     const object = attempt(write) as TestObject
     const { name, namespace = '', uid = '', resourceVersion = '' } = object.metadata

@@ -1,9 +1,8 @@
 /** Judges what one sink was sent in many runs of the bridge, by that and by what happened on the server alone. */
 import { Copy, decodeStructured } from '../../../src/events/index.ts'
 import type { ReceivedEvent } from '../../testbed/receiver.ts'
-import type { RecordedChange } from '../../testbed/recorder.ts'
 import type { Arrival } from './oracle-receiver.ts'
-import { END, positionOf, Truth } from './oracle-truth.ts'
+import { type Effect, END, positionOf, type Truth } from './oracle-truth.ts'
 
 export interface Verdict {
   /** Empty if every invariant holds; each begins with the name of the one that it breaks. */
@@ -30,9 +29,8 @@ const TYPES = {
   begin: 'io.deltawire.snapshot.begin.v1',
 } as const
 
-/** `history`: every write of the server. `log`: everything that one sink took, in order of arrival, of all runs. */
-export function judge(history: readonly RecordedChange[], log: readonly Arrival[]): Verdict {
-  const truth = new Truth(history)
+/** `truth`: as the view of the sink shows it. `log`: everything that it took, in order of arrival, of all runs. */
+export function judge(truth: Truth, log: readonly Arrival[]): Verdict {
   const known = firstOnes(log)
   const versions = missingVersions(truth, known)
   const lost = [...missingDeletions(truth, known), ...versions.lost]
@@ -46,7 +44,7 @@ export function judge(history: readonly RecordedChange[], log: readonly Arrival[
       ...lost,
       ...copy.problems,
     ],
-    versions: history.length,
+    versions: truth.effects.length,
     delivered: versions.delivered,
     collapsed: known.filter(({ event }) => isCollapsed(event)).length,
     duplicates: log.length - known.length,
@@ -64,8 +62,7 @@ export function judge(history: readonly RecordedChange[], log: readonly Arrival[
  */
 export function sentAgain(before: Truth, log: readonly Arrival[], run: number): readonly string[] {
   const newest = new Map<string, string>()
-  for (const { uid, resourceVersion } of before.history)
-    newest.set(before.objects.get(uid)?.stream ?? '', positionOf(resourceVersion))
+  for (const { uid, position } of before.effects) newest.set(before.objects.get(uid)?.stream ?? '', position)
   const again = log.filter(({ event: { snapshotid, sequence, stream }, ...arrival }) => {
     const isItem = snapshotid !== undefined
     return arrival.run === run && !isItem && String(sequence) < (newest.get(String(stream)) ?? '')
@@ -96,20 +93,27 @@ function untrue(truth: Truth, event: ReceivedEvent): readonly string[] {
   expect('stream', event.stream, object.stream)
   expect('subject', event.subject, object.subject)
   const sequence = String(event.sequence)
+  const shown = labelOf((event.data as { readonly object?: unknown }).object)
   if (type === TYPES.deleted) {
-    expect('id', id, `${uid}:deleted`)
-    if (!truth.isGoneAt(uid, sequence)) problems.push(`I3 ${id}: it is not gone at ${sequence}`)
+    if (id === `${uid}:deleted`) {
+      if (!truth.isGoneAt(uid, sequence)) problems.push(`I3 ${id}: it is not gone at ${sequence}`)
+    } else {
+      expect('id', id, `${uid}:${sequence}:left`)
+      if (truth.isMemberAt(uid, sequence)) problems.push(`I3 ${id}: it has not left at ${sequence}`)
+    }
+    const isOfView = object.effects.some((one) => one.type === 'version' && labelOf(one.object) === shown)
+    if (shown !== undefined && !isOfView) problems.push(`I1 ${id}: shows a state that is none of the view`)
     return problems
   }
   const version = String(event.resourceversion)
-  const change = object.changes.find(({ resourceVersion }) => resourceVersion === version)
-  if (!change || change.type === 'deleted') return [...problems, `I1 ${id}: there is no version ${version}`]
+  const effect = object.effects.find(({ resourceVersion }) => resourceVersion === version)
+  if (effect?.type !== 'version') return [...problems, `I1 ${id}: there is no version ${version} in the view`]
   expect(
     'id',
     id,
     event.snapshotid === undefined ? `${uid}:${version}` : `${uid}:${version}:${String(event.snapshotid)}`,
   )
-  expect('data', labelOf((event.data as { readonly object?: unknown }).object), labelOf(change.object))
+  expect('data', shown, labelOf(effect.object))
   if (event.observed === 'watch') expect('sequence', sequence, positionOf(version))
   else if (sequence < positionOf(version)) problems.push(`I4 ${id}: its sequence ${sequence} is before its version`)
   return problems
@@ -151,36 +155,51 @@ function goingBack(truth: Truth, known: readonly Arrival[]): readonly string[] {
   return problems
 }
 
-/** I2: of a name that is taken again, the old object's deletion is before any version of the new one. */
+/** I2: when a version of an object arrives, nothing is held of those that had its name before, or told of them later. */
 function namesTakenAgain(truth: Truth, known: readonly Arrival[]): readonly string[] {
-  const start = new Map<string, number>()
-  const end = new Map<string, number>()
-  for (const [index, { event }] of known.entries()) {
-    const uid = String(event.uid)
-    if (event.id === `${uid}:deleted`) end.set(uid, index)
-    else if (!start.has(uid)) start.set(uid, index)
-  }
   const problems: string[] = []
-  for (const [key, uids] of truth.successions) {
-    for (const [index, uid] of uids.entries()) {
-      const next = uids[index + 1]
-      const ended = end.get(uid)
-      const began = next === undefined ? undefined : start.get(next)
-      if (ended !== undefined && began !== undefined && began < ended)
-        problems.push(`I2 ${key}: ${next} arrived before the deletion of ${uid}`)
+  const held = new Set<string>()
+  /** uid -> the last run in which a later one of its name was told. */
+  const followed = new Map<string, number>()
+  for (const { event, run } of known) {
+    const uid = String(event.uid)
+    if (event.type === TYPES.deleted) held.delete(uid)
+    const former = event.type === TYPES.deleted ? undefined : formerOf(truth, uid)
+    if (!former) continue
+    held.add(uid)
+    if (followed.get(uid) === run)
+      problems.push(`I2 ${event.id}: arrived after the next object of its name, in run ${run}`)
+    for (const one of former) {
+      if (held.has(one)) problems.push(`I2 ${event.id}: arrived before the deletion of ${one}, in run ${run}`)
+      followed.set(one, run)
     }
   }
   return problems
 }
 
-/** I3: of all that it was told of. */
+/** uids of the objects that had the name before this one; undefined if there is no such object. */
+function formerOf({ objects, successions }: Truth, uid: string): readonly string[] | undefined {
+  const uids = successions.get(objects.get(uid)?.key ?? '')
+  return uids?.slice(0, uids.indexOf(uid))
+}
+
+/** I3: what it was told of, and then left or went, was told to have done so. What had left before it went may be told as either. */
 function missingDeletions(truth: Truth, known: readonly Arrival[]): readonly string[] {
-  const told = new Set(known.flatMap(({ event }) => (event.type === TYPES.deleted ? [] : [String(event.uid)])))
-  const deleted = new Set(known.flatMap(({ event }) => (event.type === TYPES.deleted ? [event.id] : [])))
-  const missing = [...truth.objects.values()].filter(
-    ({ uid, deletedAt }) => deletedAt !== undefined && told.has(uid) && !deleted.has(`${uid}:deleted`),
-  )
-  return missing.map(({ uid, subject, stream }) => `I3 ${uid}: ${subject} of ${stream} is gone and nobody said so`)
+  const told = new Map<unknown, string>()
+  const ended = new Map<unknown, string>()
+  for (const { event } of known) {
+    const isGone = event.id === `${event.uid}:deleted`
+    const at = isGone ? END : positionOf(String(event.type === TYPES.deleted ? event.sequence : event.resourceversion))
+    const of = event.type === TYPES.deleted ? ended : told
+    if (at > (of.get(event.uid) ?? '')) of.set(event.uid, at)
+  }
+  return [...truth.objects.values()].flatMap(({ uid, subject, stream, effects }) => {
+    const last = told.get(uid)
+    if (last === undefined) return []
+    const end = effects.find(({ type, position }) => type !== 'version' && position > last)
+    if (!end || (ended.get(uid) ?? '') >= (end.type === 'deleted' ? END : end.position)) return []
+    return [`I3 ${uid}: ${subject} of ${stream} was ${end.type} at ${end.position} and nobody said so`]
+  })
 }
 
 /** Every version arrived, or a later event of its object stands for it, or a gap or a snapshot of a cold start does. */
@@ -194,16 +213,15 @@ function missingVersions(truth: Truth, known: readonly Arrival[]) {
     const cover = coverOf(type, String(event.sequence), data)
     if (cover) covered.set(String(stream), [...(covered.get(String(stream)) ?? []), cover])
     if (typeof uid !== 'string') continue
-    ids.add(type === TYPES.deleted ? id : `${uid}:${String(event.resourceversion)}`)
     const sequence = String(event.sequence)
+    ids.add(type === TYPES.deleted ? id : `${uid}:${String(event.resourceversion)}`)
     if (isCollapsed(event) && sequence > (standsFor.get(uid) ?? '')) standsFor.set(uid, sequence)
   }
   const lost: string[] = []
   let delivered = 0
-  for (const { stream, uid, changes, subject } of truth.objects.values()) {
-    for (const { type, resourceVersion } of changes) {
-      const position = positionOf(resourceVersion)
-      if (ids.has(type === 'deleted' ? `${uid}:deleted` : `${uid}:${resourceVersion}`)) delivered++
+  for (const { stream, uid, effects, subject } of truth.objects.values()) {
+    for (const { type, resourceVersion, position } of effects) {
+      if (ids.has(idOfEffect(type, uid, resourceVersion))) delivered++
       else if ((standsFor.get(uid) ?? '') >= position) continue
       else if (covered.get(stream)?.some(({ from, to }) => from < position && position <= to)) continue
       else
@@ -211,6 +229,11 @@ function missingVersions(truth: Truth, known: readonly Arrival[]) {
     }
   }
   return { delivered, lost }
+}
+
+function idOfEffect(type: Effect['type'], uid: string, resourceVersion: string): string {
+  if (type === 'deleted') return `${uid}:deleted`
+  return type === 'left' ? `${uid}:${positionOf(resourceVersion)}:left` : `${uid}:${resourceVersion}`
 }
 
 /** Of which positions an event says that what happened there is not told. */
@@ -268,5 +291,6 @@ const isCollapsed = ({ collapsed }: ReceivedEvent) => collapsed === true || coll
 
 /** Every write gives its object another value. */
 function labelOf(object: unknown): unknown {
-  return (object as { readonly metadata?: { readonly labels?: { readonly value?: string } } }).metadata?.labels?.value
+  return (object as { readonly metadata?: { readonly labels?: { readonly value?: string } } } | undefined)?.metadata
+    ?.labels?.value
 }

@@ -48,6 +48,8 @@ export interface Round {
   /** One sink that answers nothing but this throughout the round. */
   readonly down?: { readonly sink: 0 | 1; readonly how: 'unavailable' | 'reset' }
   readonly happening: Happening
+  /** A snapshot that somebody asks for as the round begins: of everything, or of one namespace. */
+  readonly asks?: 'full' | 'part'
 }
 
 export interface Plan {
@@ -57,6 +59,8 @@ export interface Plan {
   readonly names: number
   readonly resync: object
   readonly sinks: readonly [SinkPlan, SinkPlan]
+  /** The sink whose route has a `where`, which about half of the versions fit. */
+  readonly selective?: 0 | 1
   /** Writes before the first start. */
   readonly before: number
   /** Whether nothing happens until the bridge knows on disk where each stream is. */
@@ -92,6 +96,7 @@ export function drawPlan(seed: number, length: Length): Plan {
       { every: '1s', snapshot: 'markers' },
     ]),
     sinks,
+    ...(draw.chance(0.4) && { selective: draw.one([0, 1] as const) }),
     before: draw.whole(0, 60),
     settlesFirst: length === 'short' || draw.chance(0.75),
   }
@@ -126,7 +131,12 @@ function sink(draw: Draw, required: boolean, whenFull: Policy): SinkPlan {
 
 function round(draw: Draw): Round {
   const happening = happens(draw)
-  return { writes: draw.whole(20, 150), happening, ...(draw.chance(0.4) && { down: outage(draw) }) }
+  return {
+    writes: draw.whole(20, 150),
+    happening,
+    ...(draw.chance(0.4) && { down: outage(draw) }),
+    ...(draw.chance(0.3) && { asks: draw.one(['full', 'part'] as const) }),
+  }
 }
 
 function outage(draw: Draw): { readonly sink: 0 | 1; readonly how: 'unavailable' | 'reset' } {

@@ -11,9 +11,9 @@ import { type OracleCluster, realCluster, simulatedCluster } from './oracle-clus
 import { judge, sentAgain, type Verdict } from './oracle-judge.ts'
 import { drawPlan, type Happening, type Length, type Plan, type Round } from './oracle-plan.ts'
 import { type Arrival, OracleReceiver } from './oracle-receiver.ts'
-import { SOURCE, Truth } from './oracle-truth.ts'
+import { END, SOURCE, Truth, type View, whole } from './oracle-truth.ts'
 import { resources } from './random-operations.ts'
-import { assertCopied, sorted, stateOf } from './reference-copy.ts'
+import { assertCopied, sorted } from './reference-copy.ts'
 import { webhook } from './stand.ts'
 
 export type OracleServer = 'real' | 'simulator'
@@ -96,6 +96,10 @@ async function copyFolder(from: string, to: string): Promise<void> {
 
 const names = ['required', 'optional'] as const
 /** A snapshot that was aborted is sent again after one or two minutes. */
+/** The same twice: for the bridge, and for the truth. */
+const WHERE = "object.metadata.labels.value < '5'"
+const fits: View = ({ metadata }) =>
+  ((metadata as { readonly labels?: { readonly value?: string } }).labels?.value ?? '9') < '5'
 const SETTLES_WITHIN_MS = 180_000
 const GOES_ON_WITHIN_MS = 30_000
 /** Writes after all has settled and the bridge was started anew. */
@@ -150,6 +154,8 @@ class Play implements AsyncDisposable {
     for (const round of this.#plan.rounds) await this.#round(round)
     for (const receiver of this.receivers) receiver.heal()
     await this.#settle()
+    await this.#ask({}, 'ended')
+    await this.#settle()
     await this.#stopAtRest()
     if (this.#plan.rests) await this.#rest()
   }
@@ -157,12 +163,13 @@ class Play implements AsyncDisposable {
   /** After `whole`. */
   async judged() {
     const history = await this.#cluster.history()
-    const verdicts = this.receivers.map(({ log }) => judge(history, log))
+    const truths = names.map((_, index) => new Truth(history, this.#viewOf(index)))
+    const verdicts = this.receivers.map(({ log }, index) => judge(truths[index] as Truth, log))
     const problems = verdicts.flatMap((verdict, index) => verdict.problems.map((one) => `${names[index]}: ${one}`))
     for (const [index, { log }] of this.receivers.entries()) {
       await assertCopied(
         log.map(({ event }) => event),
-        stateOf(history),
+        sorted((truths[index] as Truth).stateAt(END)),
       ).catch((error: unknown) => problems.push(`${names[index]}: I1 reference copy: ${String(error)}`))
     }
     return { history, verdicts, problems: [...this.#problems, ...problems] }
@@ -172,7 +179,9 @@ class Play implements AsyncDisposable {
     await this.#bridge?.[Symbol.asyncDispose]()
   }
 
-  async #round({ writes, down, happening }: Round): Promise<void> {
+  async #round({ writes, down, happening, asks }: Round): Promise<void> {
+    // nobody waits for it: the bridge may end before it does
+    if (asks) void this.#ask(asks === 'part' ? { namespaces: ['shop'] } : {}, 'began').catch(() => undefined)
     if (down) {
       this.counts.outages++
       this.receivers[down.sink].down = down.how
@@ -295,13 +304,14 @@ class Play implements AsyncDisposable {
 
   /** I8: the other sink's copy becomes what the server has, and its watermarks come to the end. */
   async #goesOn(sink: 0 | 1): Promise<void> {
-    const state = stateOf(await this.#cluster.history())
+    const state = await this.#stateFor(sink)
     const isThere = async () => this.#followers[sink].holds(state) && (await this.#lag(sink)) === 0
     await eventually(isThere, { what: 'the sink that is well has everything', withinMs: GOES_ON_WITHIN_MS }).catch(
       async () => {
         const lag = await this.#lag(sink)
         const holds = this.#followers[sink].holds(state)
         this.#problems.push(`${names[sink]}: I8 while the other sink was down: lag ${lag}, its copy is right: ${holds}`)
+        this.outputs.push((await this.#running.get('/metrics')).body)
       },
     )
   }
@@ -314,15 +324,26 @@ class Play implements AsyncDisposable {
 
   /** Until both copies are what the server has, no snapshot is under way, and nothing is owed. */
   async #settle(): Promise<void> {
-    const state = stateOf(await this.#cluster.history())
+    const states = [await this.#stateFor(0), await this.#stateFor(1)] as const
     const isSettled = async () =>
-      this.#followers.every((follower) => follower.holds(state) && !follower.isInSnapshot) &&
+      this.#followers.every((one, sink) => one.holds(states[sink === 0 ? 0 : 1]) && !one.isInSnapshot) &&
       !(await this.#running.get('/readyz')).body.includes('owe')
     await eventually(isSettled, { what: 'all has settled', withinMs: SETTLES_WITHIN_MS }).catch(async () => {
       const { body } = await this.#running.get('/readyz')
       const open = this.#followers.filter(({ isInSnapshot }) => isInSnapshot).length
       this.#problems.push(`I1 it did not settle: ${open} sinks in a snapshot, ready: ${body}`)
     })
+  }
+
+  /** Asks for a snapshot of every stream, for both sinks; resolves when all have begun, or ended. */
+  async #ask(scope: { readonly namespaces?: readonly string[] }, until: 'began' | 'ended'): Promise<void> {
+    const response = await fetch(`${await this.#running.adminUrl()}/api/v1/snapshots`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ of: SOURCE, until, ...scope }),
+    })
+    const answer = await response.text()
+    if (!response.ok) throw new Error(`no snapshot: ${response.status} ${answer}`)
   }
 
   /** Until the position of each stream is on disk: from then on a start can go on where the last one ended. */
@@ -340,23 +361,32 @@ class Play implements AsyncDisposable {
 
   /** I4, I7: started once more, it sends what is new and nothing else. */
   async #rest(): Promise<void> {
-    const truth = new Truth(await this.#cluster.history())
+    const before = await this.#cluster.history()
     await this.#start()
     await this.#write(AFTER_REST)
     await this.#settle()
     await this.#stopAtRest()
     for (const [index, { log }] of this.receivers.entries()) {
-      const again = sentAgain(truth, log, this.#run)
+      const again = sentAgain(new Truth(before, this.#viewOf(index)), log, this.#run)
       this.#problems.push(...again.map((id) => `${names[index]}: I4 ${id}: sent again, though all had settled`))
     }
   }
 
+  #viewOf(sink: number): View {
+    return sink === this.#plan.selective ? fits : whole
+  }
+
+  async #stateFor(sink: 0 | 1): Promise<ReadonlyMap<string, string>> {
+    return new Truth(await this.#cluster.history(), this.#viewOf(sink)).stateAt(END)
+  }
+
   #config(): object {
-    const { namespaces, sinks, resync } = this.#plan
+    const { namespaces, sinks, resync, selective } = this.#plan
     return {
       state: { type: 'file', path: join(this.folder, 'state') },
       shutdown: { drain: '1s' },
       sources: [{ name: SOURCE, resources, namespaces, resync }],
+      routes: names.map((name, index) => ({ name, to: [name], ...(index === selective && { where: WHERE }) })),
       sinks: sinks.map(({ required, whenFull, queueEvents }, index) => {
         const name = names[index] ?? ''
         const spool = { path: join(this.folder, name), fsync: 'none' }
