@@ -21,6 +21,7 @@ import type { DebtKind, StateRecord } from '../state/record.ts'
 import { type Slot, Watermark } from '../state/watermark.ts'
 import type { Translation } from '../translate/translate.ts'
 import { SpooledChanges } from './spooled-changes.ts'
+import { Untold } from './untold.ts'
 
 /**
  * What one sink knows of one stream.
@@ -58,6 +59,7 @@ export class Output {
   #floor: ResourceVersion | undefined
   /** Since the last full snapshot that this sink has the end of. */
   #deadLettered = 0
+  readonly #untold = new Untold()
   /** What takes further changes in. */
   #spooled: SpooledChanges | undefined
   /** What makes up for something and comes before the snapshot: so many events are not settled. */
@@ -108,6 +110,11 @@ export class Output {
     return this.#standing.type !== 'even' && this.#due !== 'new'
   }
 
+  /** What the sink does not have as it is, although it was sent; undefined: too much of it. */
+  get untold(): readonly Held[] | undefined {
+    return this.#untold.all()
+  }
+
   /** The objects of a full snapshot that begins: the sink may be offered all that are members. */
   expectAll(objects: Iterable<KubeObject>): void {
     for (const object of objects) if (this.#admits(object)) this.#state.expect(heldOf(object.metadata), this.sink)
@@ -127,7 +134,7 @@ export class Output {
       case 'Updated':
         return this.routed.see(this.#asHeld(change), this.#wasMember(change))
       case 'Deleted':
-        return this.#state.holds(change.identity.uid, this.sink) ? this.routed.see(change, true) : undefined
+        return this.#mayHold(change.identity.uid) ? this.routed.see(change, true) : undefined
       case 'SnapshotItem': {
         const shape = this.routed.match(change.object)
         return shape && { change, shape }
@@ -135,6 +142,11 @@ export class Output {
       default:
         return { change, shape: this.routed.stream }
     }
+  }
+
+  /** It may, too, if its end was sent and given up. */
+  #mayHold(uid: Uid): boolean {
+    return this.#state.holds(uid, this.sink) || this.#untold.has(uid)
   }
 
   /** An object that the sink was not told of is new to it. */
@@ -179,7 +191,10 @@ export class Output {
 
   /** A change that is for this sink whatever it is owed: a part of its snapshot, or what comes before that. */
   async send({ change, shape }: Form, translation: Translation, signal: AbortSignal): Promise<void> {
-    if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') this.#repay(change.snapshot)
+    if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') {
+      this.#repay(change.snapshot)
+      this.#untold.began(change.snapshot.id)
+    }
     const slot = this.#slotFor(change)
     this.expect(change) // an end that was under way may have been settled since
     this.#offered(change)
@@ -208,10 +223,12 @@ export class Output {
       if (outcome.type === 'delivered' || outcome.type === 'dead-lettered') this.#settled(change)
       else this.#unsettled(change)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
+      this.#learn(heldIn(change), outcome.type)
       const result = resultOf(change, outcome)
       if (result && 'snapshot' in change) {
         if (result.type === 'completed' && change.snapshot.mode === 'full') {
           this.#deadLettered -= told
+          this.#untold.completed(change.snapshot.id)
           if (this.#standing.type === 'repaying' && this.#standing.snapshotId === change.snapshot.id) this.#repaid()
         }
         this.#onSnapshot(change.snapshot, result)
@@ -385,9 +402,19 @@ export class Output {
     const uid = attributes.uid as Uid
     const { sink } = this
     const what = attributes.type === eventTypes.deleted ? 'end' : 'version'
+    const { namespace, name } = attributes
+    if (typeof name === 'string') {
+      this.#learn({ uid, key: keyOf({ name, ...(typeof namespace === 'string' && { namespace }) }) }, type)
+    }
     if (type !== 'delivered' && type !== 'dead-lettered') this.#state.unsettled(uid, sink, what)
     else if (what === 'end') this.#state.ended(uid, sink)
     else this.#state.settled(uid, sink, attributes.resourceversion as ResourceVersion)
+  }
+
+  /** Whether the sink has the object now as it was told of it. */
+  #learn(held: Held | undefined, type: Outcome['type']): void {
+    if (held && type === 'dead-lettered') this.#untold.failed(held)
+    if (held && type === 'delivered') this.#untold.told(held.uid)
   }
 
   #unsettled(change: Notable): void {
@@ -432,6 +459,12 @@ function whatOf({ type }: Notable): 'version' | 'end' {
 function uidOf(change: Change): Uid | undefined {
   if (change.type === 'Deleted') return change.identity.uid
   return 'object' in change ? change.object.metadata.uid : undefined
+}
+
+/** The object that the change is about. */
+function heldIn(change: Change): Held | undefined {
+  if (change.type === 'Deleted') return heldOf(change.identity)
+  return 'object' in change ? heldOf(change.object.metadata) : undefined
 }
 
 /** Of the object that is there. */

@@ -120,6 +120,7 @@ export class BridgeStream {
       output,
       hasRoom: () => output.hasRoom,
       debt: () => output.debt,
+      untold: () => output.untold,
       admits: output.routed.admits,
     }))
     for (const output of this.#outputs) output.onRoom(() => this.#reconciler?.wake())

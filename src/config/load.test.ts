@@ -41,7 +41,7 @@ sinks: [{ name: out, type: echo, to: x }]
         name: 'deployments.apps',
         resources: ['deployments.apps', 'pods'],
         allowSecrets: false,
-        resync: { every: '1h', snapshot: 'full' },
+        resync: { every: '1h', snapshot: 'delta' },
       },
     ],
     routes: [],

@@ -476,11 +476,11 @@ const cases: readonly Case[] = [
   ],
   [
     'a resync that does not exist yet',
-    file.sources('  - { name: a, resources: [pods], resync: { every: 10, snapshot: delta, verify: true } }'),
+    file.sources('  - { name: a, resources: [pods], resync: { every: 10, snapshot: deltas, verify: true } }'),
     [
       'c.yaml:4:52 sources[0].resync.every: is a number; expected a duration such as 500ms, 10s, 5m or 1h',
-      'c.yaml:4:66 sources[0].resync.snapshot: "delta" is not valid; expected one of full, markers, off',
-      'c.yaml:4:73 sources[0].resync.verify: unknown key; expected one of every, snapshot',
+      'c.yaml:4:66 sources[0].resync.snapshot: "deltas" is not valid; did you mean delta?',
+      'c.yaml:4:74 sources[0].resync.verify: unknown key; expected one of every, snapshot',
     ],
   ],
   ['a mapping of routes', file.routes('  a: b'), ['c.yaml:4:3 routes: is a mapping; expected a list']],

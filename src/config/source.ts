@@ -54,10 +54,10 @@ export const sourceSchema = {
           default: '1h',
         },
         snapshot: {
-          enum: ['full', 'markers', 'off'],
+          enum: ['full', 'delta', 'markers', 'off'],
           description:
-            '`full`: every object. `markers`: begin and end with counts, no items. `off`: no scheduled snapshot.',
-          default: 'full',
+            '`full`: every object. `delta`: only what the sink does not have, so of an idle cluster begin and end. `markers`: begin and end, never an object. `off`: no scheduled snapshot.',
+          default: 'delta',
         },
       },
     },

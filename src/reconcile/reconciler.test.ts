@@ -16,6 +16,7 @@ class Patient implements Audience {
   #debt: Debt | undefined = newcomer()
   readonly hasRoom = () => true
   readonly debt = () => this.#debt
+  readonly untold = () => []
 
   begun(): void {
     this.#debt = undefined

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Act, added, deleted, inShort, list, modified, pod, Rig, rv, watch } from '../informer/test-kit.ts'
 import type { ObjectKey } from '../kube/object.ts'
+import type { Held } from '../state/ledger.ts'
 import type { Change, SnapshotNews, SnapshotScope } from './change.ts'
 import { Debt, type DebtParts } from './debt.ts'
 import { Reconciler } from './reconciler.ts'
@@ -25,6 +26,8 @@ class Listener implements Audience {
   owed: Debt | undefined = owing({ kind: 'new', isUrgent: true })
   readonly hasRoom = () => this.room > 0
   readonly debt = () => this.owed
+  missing: readonly Held[] | undefined = []
+  readonly untold = () => this.missing
 
   take(change: Change): void {
     this.room--
@@ -268,4 +271,48 @@ test('when the stream stops everybody who waits hears of it', async () => {
   const stopped = 'aborted: the stream was stopped'
   assert.deepEqual([running.heard, due.heard], [['began pods:r4', stopped], [stopped]])
   assert.deepEqual(ending.heard, ['began pods:r3', stopped])
+})
+
+test('I7 a delta of what was told in full is exactly begin and end', async () => {
+  await using stand = await listen(1, { afterMs: 10 }, [modified(pod('shop/b', 12)), deleted(pod('shop/c', 13))])
+  await stand.grant(stand.first, 99, 10)
+  stand.reconciler.request({ reason: 'periodic', mode: 'delta' })
+  assert.deepEqual(await stand.grant(stand.first, 99), ['begin pods:r2 periodic delta at 13', 'end at 13: 2 items'])
+})
+
+test('P3 a delta holds what the audience does not have: as an item what is there, else its end', async () => {
+  const retaken = pod('shop/c', 21, { uid: 'c2' })
+  await using stand = await listen(1, { afterMs: 10 }, [deleted(pod('shop/b', 20))], { afterMs: 10 }, [
+    deleted(pod('shop/c', 21)),
+    added(retaken),
+    modified(pod('shop/a', 22)),
+  ])
+  await stand.grant(stand.first, 99, 10)
+  stand.first.missing = ['shop/a', 'shop/b', 'shop/c'].map((key) => ({ key, uid: pod(key, 1).metadata.uid }))
+  stand.reconciler.request({ reason: 'periodic', mode: 'delta' })
+  assert.deepEqual(await stand.grant(stand.first, 99), [
+    'begin pods:r2 periodic delta at 20',
+    'item a@3',
+    'deleted b collapsed',
+    'item c@5',
+    'end at 20: 2 items',
+  ])
+  stand.reconciler.request({ reason: 'periodic', mode: 'delta' })
+  assert.deepEqual(await stand.grant(stand.first, 1), ['begin pods:r3 periodic delta at 20'])
+  assert.deepEqual(await stand.grant(stand.first, 0, 10), [])
+  assert.deepEqual(await stand.grant(stand.first, 9), [
+    // a live change stands for a
+    'deleted b collapsed',
+    'deleted c collapsed',
+    'end at 22: 2 items, 0 unchanged',
+  ])
+})
+
+test('where what the audience does not have is not known one by one, the delta is a full one', async () => {
+  await using stand = await listen(1)
+  await stand.grant(stand.first, 99)
+  stand.first.missing = undefined
+  stand.reconciler.request({ reason: 'periodic', mode: 'delta' })
+  const taken = await stand.grant(stand.first, 99)
+  assert.deepEqual([taken[0], taken.length], ['begin pods:r2 periodic at 9', 5])
 })

@@ -16,6 +16,7 @@ import {
 } from '../kube/object.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Held } from '../state/ledger.ts'
 import { Agenda, type Due } from './agenda.ts'
 import type {
   Notable,
@@ -38,6 +39,8 @@ export interface Audience {
   readonly hasRoom: () => boolean
   /** What it was not told. From when the next snapshot begins for it this is undefined. */
   readonly debt: () => Debt | undefined
+  /** What it does not have as it is, although that was offered; undefined: too much of it. */
+  readonly untold: () => readonly Held[] | undefined
   /** Which objects it sees; absent: all. Audiences that share it share what is kept for it. */
   readonly admits?: Admits | undefined
 }
@@ -56,7 +59,7 @@ export interface ResyncOptions {
   /** Milliseconds from the end of one snapshot to the next, ±10 %; 0 = only on request. */
   readonly everyMs: number
   /** What a scheduled snapshot holds; `off`: none is scheduled. The first is always full. */
-  readonly snapshot: 'full' | 'markers' | 'off'
+  readonly snapshot: 'full' | 'delta' | 'markers' | 'off'
 }
 
 export interface SnapshotsOptions<T extends KubeObject> {
@@ -89,7 +92,8 @@ interface Running<T extends KubeObject> {
   listeners: readonly SnapshotListener[]
   /** Whether an object is in its scope. */
   readonly covers: (object: T) => boolean
-  readonly left: IterableIterator<T>
+  /** What it holds: objects, and what is not known to be there any more. */
+  readonly left: Iterator<T | Held>
   /** Members that a live change has stood for since `begin`. */
   readonly touched: Set<Uid>
   added: number
@@ -208,7 +212,6 @@ export class Snapshots<T extends KubeObject> implements Disposable {
       debt.announce()
       if (debt.kind !== 'new') yield gapOf(debt, resourceVersion, observedAt)
     }
-    const seen = { resourceVersion, observed: 'relist', observedAt, collapsed: true } as const
     for (let deletes = 0, looks = 0; deletes < AT_ONCE && looks < LOOKS_AT_ONCE; looks++) {
       if (!debt.announced || !(debt.isUrgent || audience.hasRoom())) return
       const held = debt.next()
@@ -221,18 +224,27 @@ export class Snapshots<T extends KubeObject> implements Disposable {
       const isHere = here?.metadata.uid === held.uid
       if (isHere && (audience.admits?.(here) ?? true)) continue
       deletes++
-      // a name that is taken again proves that its former uid is gone
-      const gone = here ? !isHere : store.scope === 'whole' && debt.cause !== 'redefined'
-      const identity = identityOfKey(held)
-      yield { type: 'Deleted', identity, gone, object: undefined, finalStateKnown: false, ...seen }
+      yield this.#endOf(held, { resourceVersion, observedAt, isRedefined: debt.cause === 'redefined' })
     }
   }
 
-  #begin(resourceVersion: ResourceVersion, { reason, mode, scope, listeners }: Due): Notable<T> {
-    const { stream, snapshotId, store } = this.#options
+  /** It is no member any more, or is not there. */
+  #endOf(held: Held, { resourceVersion, observedAt, isRedefined }: EndOf): Notable<T> {
+    const { store } = this.#options
+    const here = store.get(held.key)
+    // a name that is taken again proves that its former uid is gone
+    const gone = here ? here.metadata.uid !== held.uid : store.scope === 'whole' && !isRedefined
+    const seen = { resourceVersion, observed: 'relist', observedAt, collapsed: true } as const
+    return { type: 'Deleted', identity: identityOfKey(held), gone, object: undefined, finalStateKnown: false, ...seen }
+  }
+
+  #begin(resourceVersion: ResourceVersion, { reason, mode: asked, scope, listeners }: Due): Notable<T> {
+    const { stream, snapshotId, store, audience } = this.#options
+    const untold = asked === 'delta' ? audience.untold() : []
+    const mode = untold ? asked : 'full'
     const ledger = reason === 'startup' || reason === 'gap' ? 'cold' : 'warm'
     const snapshot: Snapshot = { id: `${stream}:${snapshotId()}`, reason, mode, ledger, ...(scope && { scope }) }
-    const left = mode === 'full' || mode === 'part' ? store.objects() : [].values()
+    const left = mode === 'full' || mode === 'part' ? store.objects() : (untold ?? []).values()
     this.#timer?.[Symbol.dispose]()
     if (mode === 'full') this.#repeatTimer?.[Symbol.dispose]()
     if (reason === 'periodic') this.#repeat.reset()
@@ -256,11 +268,24 @@ export class Snapshots<T extends KubeObject> implements Disposable {
         yield this.#end(resourceVersion, running)
         return
       }
-      const { uid } = next.value.metadata
-      if (touched.has(uid) || !members.has(uid) || !covers(next.value)) continue
-      items++
-      yield { type: 'SnapshotItem', snapshot, object: next.value, resourceVersion, observedAt }
+      const { value } = next
+      const { uid } = 'metadata' in value ? value.metadata : value
+      if (touched.has(uid)) continue
+      const object = 'metadata' in value ? value : this.#find(value)
+      if (object && members.has(uid)) {
+        if (!covers(object)) continue
+        items++
+        yield { type: 'SnapshotItem', snapshot, object, resourceVersion, observedAt }
+      } else if (!('metadata' in value)) {
+        items++
+        yield this.#endOf(value, { resourceVersion, observedAt, isRedefined: false })
+      }
     }
+  }
+
+  #find({ key, uid }: Held): T | undefined {
+    const here = this.#options.store.get(key)
+    return here?.metadata.uid === uid ? here : undefined
   }
 
   #end(resourceVersion: ResourceVersion, running: Running<T>): Notable<T> {
@@ -308,6 +333,13 @@ export class Snapshots<T extends KubeObject> implements Disposable {
 function gapOf({ from, cause }: Debt, to: ResourceVersion, observedAt: Timestamp): Notable & { type: 'Gap' } {
   const isKnown = from !== undefined && (cause === 'restored' || compareResourceVersions(from, to) <= 0)
   return { type: 'Gap', from: isKnown ? from : to, to, cause, observedAt }
+}
+
+interface EndOf {
+  readonly resourceVersion: ResourceVersion
+  readonly observedAt: Timestamp
+  /** The stream is about something else now: it may be there. */
+  readonly isRedefined: boolean
 }
 
 function tell(listeners: readonly SnapshotListener[], news: SnapshotNews): void {
