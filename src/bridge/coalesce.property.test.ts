@@ -238,6 +238,7 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
       discover: async () => resources[index] as Resource,
       informer: () => informer,
       onChange: () => {},
+      onSkipped: () => {},
       onError: (error) => {
         throw error
       },

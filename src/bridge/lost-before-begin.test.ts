@@ -71,6 +71,7 @@ test('I3 deletions that are dropped just before the begin of their catch-up are 
       return informer
     },
     onChange: () => {},
+    onSkipped: () => {},
     onError: (error) => {
       throw error
     },

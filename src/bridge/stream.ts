@@ -18,11 +18,11 @@ import {
 import { abortable, sleep } from '../lib/abort.ts'
 import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/audience.ts'
 import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from '../reconcile/change.ts'
 import { identityOfKey } from '../reconcile/held.ts'
 import { type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
-import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/snapshots.ts'
 import { Ledger } from '../state/ledger.ts'
 import type { StateRecord } from '../state/record.ts'
 import type { StateStore } from '../state/store.ts'
@@ -58,7 +58,10 @@ export interface BridgeStreamOptions {
   /** Names of the sinks that hold its checkpoint. */
   readonly required: readonly string[]
   readonly store: StateStore
-  readonly onChange: (change: Change) => void
+  /** `sink`: it is for that one alone. */
+  readonly onChange: (change: Change, sink?: string) => void
+  /** A scheduled snapshot was left out for a sink, because the one before has not ended. */
+  readonly onSkipped: () => void
   /** Something failed that is tried again. */
   readonly onError: (error: unknown) => void
   readonly snapshotId: () => string
@@ -119,6 +122,7 @@ export class BridgeStream {
     this.#audiences = this.#outputs.map((output) => ({
       output,
       hasRoom: () => output.hasRoom,
+      takesSnapshots: output.routed.stream.on.has('snapshot'),
       debt: () => output.debt,
       untold: () => output.untold,
       admits: output.routed.admits,
@@ -235,7 +239,7 @@ export class BridgeStream {
   }
 
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
-    const { name, cluster, scope, resync, clock, random, snapshotId } = this.#options
+    const { name, cluster, scope, resync, onSkipped, clock, random, snapshotId } = this.#options
     const { ledger, informer, rung, notBefore } = await this.#begin(resource, stop)
     if (rung === 'replay') this.#syncedAt = 'first progress'
     if (rung === 'compare') this.#syncedAt = notBefore
@@ -248,7 +252,7 @@ export class BridgeStream {
     }
     const translate = createTranslator({ cluster, stream: name, resource, scope })
     const audiences = this.#audiences
-    const parts = { stream: name, reader, store, audiences, resync, clock, random, snapshotId }
+    const parts = { stream: name, reader, store, audiences, resync, onSkipped, clock, random, snapshotId }
     const reconciler = new Reconciler({ ...parts, ...(notBefore && { notBefore }) })
     this.#reconciler = reconciler
     const following = { ledger, translate, store }
@@ -283,7 +287,7 @@ export class BridgeStream {
     drain: AbortSignal,
   ): Promise<void> {
     for (const change of changes) {
-      this.#options.onChange(change)
+      this.#options.onChange(change, output.sink)
       if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') {
         output.expectAll(store.objects())
         await this.#writeExpected(ledger, drain)

@@ -183,8 +183,8 @@ function logSinkState(sink: string, state: SinkState, states: StateLog): void {
   }
 }
 
-/** Counts what a stream yields. */
-export function observeChange(stream: string, change: Change, { metrics, logger }: Telemetry): void {
+/** Counts what a stream yields; `sink`: for it alone. */
+export function observeChange(stream: string, change: Change, { metrics, logger }: Telemetry, sink = ''): void {
   const counts = metrics.stream(stream)
   switch (change.type) {
     case 'Added':
@@ -204,12 +204,12 @@ export function observeChange(stream: string, change: Change, { metrics, logger 
       return
     }
     case 'SnapshotBegin':
-      counts.snapshotBegan()
+      counts.snapshotBegan(sink)
       return
     case 'SnapshotAborted': {
       const { reason } = change.snapshot
-      counts.snapshotEnded({ reason, result: 'aborted', items: 0 })
-      logger.info({ stream, reason, cause: change.cause }, 'a snapshot was aborted')
+      counts.snapshotEnded({ sink, reason, result: 'aborted', items: 0 })
+      logger.info({ stream, sink, reason, cause: change.cause }, 'a snapshot was aborted')
       return
     }
     case 'Progress':
@@ -228,10 +228,10 @@ export function observeSnapshot(
 ): void {
   const counts = metrics.stream(stream)
   if (outcome.type === 'completed') {
-    counts.snapshotEnded({ reason, result: 'completed', items: outcome.items })
+    counts.snapshotEnded({ sink, reason, result: 'completed', items: outcome.items })
     logger.info({ stream, sink, reason, mode, items: outcome.items }, 'a snapshot is complete')
   } else {
-    counts.snapshotEnded({ reason, result: 'aborted', items: 0 })
+    counts.snapshotEnded({ sink, reason, result: 'aborted', items: 0 })
     const again = mode === 'full' ? '; it is sent again in a minute or two' : ''
     const message = `a snapshot was aborted for this sink${again}`
     logger.warn({ stream, sink, reason, mode, cause: outcome.cause }, message)

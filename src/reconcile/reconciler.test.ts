@@ -5,15 +5,16 @@ import { type Act, added, bookmark, deleted, list, modified, pod, Rig, watch } f
 import { KubeError } from '../kube/errors.ts'
 import type { KubeObject, ObjectKey } from '../kube/object.ts'
 import { SetDigest } from '../lib/set-digest.ts'
+import type { Audience, ResyncOptions } from './audience.ts'
 import type { Change, SnapshotOutcome } from './change.ts'
 import { Debt } from './debt.ts'
 import { Reconciler } from './reconciler.ts'
-import type { Audience, ResyncOptions } from './snapshots.ts'
 
 const never: ResyncOptions = { everyMs: 0, snapshot: 'off' }
 /** It always has room, and knows nothing at first. */
 class Patient implements Audience {
   #debt: Debt | undefined = newcomer()
+  readonly takesSnapshots = true
   readonly hasRoom = () => true
   readonly debt = () => this.#debt
   readonly untold = () => []
@@ -64,10 +65,17 @@ class Stand implements AsyncDisposable {
   async #read(): Promise<void> {
     for await (const portion of this.reconciler.changes(this.stop.signal)) {
       for (const change of portion.changes) {
-        if (portion.type === 'own' && change.type === 'SnapshotBegin') portion.audience.begun()
+        if (portion.type === 'own') this.#take(change, portion.audience)
         this.taken.push(change)
       }
     }
+  }
+
+  /** It is told of everything at once. */
+  #take(change: Change, audience: Patient): void {
+    if (change.type === 'SnapshotBegin') audience.begun()
+    if (change.type !== 'SnapshotEnd') return
+    this.reconciler.settled(change.snapshot, { type: 'completed', ...change.result }, audience)
   }
 
   /** What came since the last call, in short, after `ms` have passed. */
@@ -175,20 +183,34 @@ test('P6 the end is true at its own position: what changed since begin is counte
   assert.equal(stood.size, 950)
 })
 
-test('a scheduled snapshot comes after its interval, and one that is asked for at once', async () => {
+test('a scheduled snapshot comes within its interval and then after each one, and one that is asked for at once', async () => {
   await using stand = new Stand([list(9, [pod('shop/a', 3)]), watch()], { everyMs: 1_000, snapshot: 'markers' })
   await stand.changes()
-  assert.deepEqual(await stand.changes(999), [])
-  assert.deepEqual(await stand.changes(1), [
-    'begin pods/pods:r2 periodic markers warm at 9',
+  assert.deepEqual(await stand.changes(499), [])
+  const periodic = (count: number) => [
+    `begin pods/pods:r${count} periodic markers warm at 9`,
     'end at 9: 1 items +0 ~0 -0 =1',
-  ])
+  ]
+  assert.deepEqual(await stand.changes(1), periodic(2))
+  assert.deepEqual(await stand.changes(999), [])
+  assert.deepEqual(await stand.changes(1), periodic(3))
   stand.reconciler.request({ reason: 'requested', mode: 'full' })
   assert.deepEqual(await stand.changes(), [
-    'begin pods/pods:r3 requested full warm at 9',
+    'begin pods/pods:r4 requested full warm at 9',
     'item a@3',
     'end at 9: 1 items +0 ~0 -0 =1',
   ])
+})
+
+test('none is scheduled with `off`, or without an interval', async () => {
+  for (const resync of [
+    { everyMs: 1_000, snapshot: 'off' },
+    { everyMs: 0, snapshot: 'full' },
+  ] as const) {
+    await using stand = new Stand([list(9, [pod('shop/a', 3)]), watch()], resync)
+    await stand.changes()
+    assert.deepEqual(await stand.changes(10_000_000), [])
+  }
 })
 
 test('X8 F13 a restored server: a gap, the differences, and a full snapshot of the new history', async () => {

@@ -13,9 +13,11 @@ import type { DeltaReader } from '../informer/delta-reader.ts'
 import { compareResourceVersions, type KubeObject, type ResourceVersion } from '../kube/object.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Audience, ResyncOptions, SnapshotStore } from './audience.ts'
 import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from './change.ts'
 import { type Admits, Members } from './members.ts'
-import { type Audience, type ResyncOptions, type SnapshotStore, Snapshots } from './snapshots.ts'
+import { Schedule } from './schedule.ts'
+import { Snapshots } from './snapshots.ts'
 
 export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
   /** Name of the stream: `<source>/<resource>[/<namespace>]`. */
@@ -26,6 +28,8 @@ export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
   /** No snapshot begins before this position. @default the first one */
   readonly notBefore?: ResourceVersion
   readonly resync: ResyncOptions
+  /** A scheduled snapshot was left out: the one before has not ended for this audience, or has not begun. */
+  readonly onSkipped?: (audience: A) => void
   /** The random part of a snapshot's id: unique among all snapshots of the stream, also after a restart. */
   readonly snapshotId: () => string
   readonly clock: Clock
@@ -47,6 +51,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   /** Those who see the same members. */
   readonly #groups: readonly Group<T>[]
   readonly #snapshots: ReadonlyMap<A, Snapshots<T>>
+  readonly #schedule: Schedule
   #position: ResourceVersion | undefined
   #notBefore: ResourceVersion | undefined
   #isStarted = false
@@ -69,6 +74,8 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     }
     this.#snapshots = new Map(audiences.map((audience) => [audience, snapshotsFor(audience)]))
     this.#groups = [...groups.values()]
+    const { resync, clock, random } = options
+    this.#schedule = new Schedule({ everyMs: resync.everyMs, due: () => this.#periodic(), clock, random })
   }
 
   /** The resourceVersion that the stream has read up to; undefined until the first list is in. */
@@ -81,6 +88,8 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     if (this.#isStarted || !this.#position) return this.#isStarted
     if (this.#notBefore && compareResourceVersions(this.#position, this.#notBefore) < 0) return false
     this.#isStarted = true
+    const { everyMs, snapshot } = this.#options.resync
+    if (everyMs > 0 && snapshot !== 'off') this.#schedule.start()
     for (const { members } of this.#groups) members.seen(this.#options.store.objects())
     return true
   }
@@ -120,9 +129,20 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
         if (isIdle) await this.#idle(signal)
       }
     } finally {
+      this.#schedule[Symbol.dispose]()
       for (const snapshots of this.#snapshots.values()) snapshots[Symbol.dispose]()
     }
     if (this.#position) yield* this.#abort(this.#position, 'the stream was stopped')
+  }
+
+  #periodic(): void {
+    const { resync, onSkipped } = this.#options
+    if (resync.snapshot === 'off') return
+    for (const [audience, snapshots] of this.#snapshots) {
+      if (!audience.takesSnapshots) continue
+      if (snapshots.isBusy) onSkipped?.(audience)
+      else snapshots.request({ reason: 'periodic', mode: resync.snapshot })
+    }
   }
 
   /** Resolves when there is something to do, or `signal` aborted. */

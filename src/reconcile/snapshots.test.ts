@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import { type Act, added, deleted, inShort, list, modified, pod, Rig, rv, watch } from '../informer/test-kit.ts'
 import type { ObjectKey } from '../kube/object.ts'
 import type { Held } from '../state/ledger.ts'
+import type { Audience } from './audience.ts'
 import type { Change, SnapshotNews, SnapshotScope } from './change.ts'
 import { Debt, type DebtParts } from './debt.ts'
 import { Reconciler } from './reconciler.ts'
-import type { Audience } from './snapshots.ts'
 
 function owing(parts: Partial<DebtParts> = {}): Debt {
   return new Debt({
@@ -20,10 +20,13 @@ function owing(parts: Partial<DebtParts> = {}): Debt {
   })
 }
 
+const completed = { type: 'completed', items: 3, members: '', state: '' } as const
+
 class Listener implements Audience {
   readonly taken: string[] = []
   room = 0
   owed: Debt | undefined = owing({ kind: 'new', isUrgent: true })
+  takesSnapshots = true
   readonly hasRoom = () => this.room > 0
   readonly debt = () => this.owed
   missing: readonly Held[] | undefined = []
@@ -59,6 +62,7 @@ async function listen(count: number, ...acts: readonly Act[]) {
   const rig = new Rig([list(9, [pod('shop/a', 3), pod('shop/b', 4), pod('shop/c', 5)]), watch(...acts)])
   const listeners = Array.from({ length: count }, () => new Listener())
   const live: string[] = []
+  const skipped: Listener[] = []
   let snapshots = 0
   const reconciler = new Reconciler({
     stream: 'pods',
@@ -70,6 +74,7 @@ async function listen(count: number, ...acts: readonly Act[]) {
     },
     audiences: listeners,
     resync: { everyMs: 1_000_000, snapshot: 'full' },
+    onSkipped: (listener) => skipped.push(listener),
     snapshotId: () => `r${++snapshots}`,
     clock: rig.clock,
     random: () => 0.5,
@@ -91,6 +96,11 @@ async function listen(count: number, ...acts: readonly Act[]) {
     first,
     second,
     reconciler,
+    skipped,
+    /** The first audience has the end of this snapshot. */
+    settled(id: string): void {
+      reconciler.settled({ id, reason: 'periodic', mode: 'full', ledger: 'warm' }, completed, first)
+    },
     /** Gives room for so many changes, and lets `ms` pass; returns what came. */
     async grant(listener: Listener, room: number, ms = 0): Promise<readonly string[]> {
       listener.room = room
@@ -131,11 +141,32 @@ test('I8 the snapshot of one does not wait for that of another', async () => {
   assert.deepEqual(await stand.grant(stand.second, 1), ['begin pods:r2 startup at 9', 'item a@3'])
 })
 
-test('a scheduled snapshot begins only when there is room', async () => {
+test('a scheduled snapshot begins only when there is room; what falls due meanwhile is skipped', async () => {
   await using stand = await listen(1)
   await stand.grant(stand.first, 99)
-  assert.deepEqual(await stand.grant(stand.first, 0, 5_000_000), [])
+  stand.settled('pods:r1')
+  assert.deepEqual(await stand.grant(stand.first, 0, 500_000), [], 'it is due')
+  assert.equal(stand.skipped.length, 0)
+  await stand.grant(stand.first, 0, 2_000_000)
+  assert.equal(stand.skipped.length, 2)
   assert.deepEqual(await stand.grant(stand.first, 1), ['begin pods:r2 periodic at 9'])
+  await stand.grant(stand.first, 99)
+  await stand.grant(stand.first, 99, 1_000_000)
+  assert.equal(stand.skipped.length, 3, 'its end has not arrived')
+  stand.settled('pods:r2')
+  assert.deepEqual((await stand.grant(stand.first, 99, 1_000_000))[0], 'begin pods:r3 periodic at 9')
+  stand.settled('pods:r3')
+  stand.first.owed = owing()
+  await stand.grant(stand.first, 0, 1_000_000)
+  assert.equal(stand.skipped.length, 4, 'a full one is owed anyway')
+})
+
+test('none is scheduled for an audience that takes no snapshots', async () => {
+  await using stand = await listen(1)
+  stand.first.takesSnapshots = false
+  await stand.grant(stand.first, 99)
+  assert.deepEqual(await stand.grant(stand.first, 99, 10_000_000), [])
+  assert.deepEqual(stand.skipped, [])
 })
 
 test('P5 P3 what is owed: a gap, the deletes that were missed, and a full snapshot, as there is room', async () => {
@@ -219,8 +250,6 @@ function hearing() {
   }
   return { heard, listener: { tell, signal: new AbortController().signal } }
 }
-
-const completed = { type: 'completed', items: 3, members: '', state: '' } as const
 
 test('who asks for a snapshot hears of its begin, and once of how it has ended for the sink', async () => {
   await using stand = await listen(1)

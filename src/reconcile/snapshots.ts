@@ -1,8 +1,7 @@
 /**
- * The snapshots of a stream for one audience: when one is due, its begin, items and end; and what makes up for what the
- * audience was not told.
+ * The snapshots of a stream for one audience: begin, items and end; and what makes up for what the audience was not told.
  *
- *   due ----> running (begin, items as there is room) ----> end, and the next one is scheduled
+ *   due ----> running (begin, items as there is room) ----> end
  *    ^            |
  *    |            v  the audience is owed something: what is running is void
  *   debt: gap, deletes as there is room, and then a full snapshot
@@ -18,6 +17,7 @@ import { ExponentialBackoff, type Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Held } from '../state/ledger.ts'
 import { Agenda, type Due } from './agenda.ts'
+import type { Audience, SnapshotStore } from './audience.ts'
 import type {
   Notable,
   Snapshot,
@@ -30,37 +30,8 @@ import type {
 } from './change.ts'
 import type { Debt } from './debt.ts'
 import { identityOfKey } from './held.ts'
-import type { Admits, Effect, Members } from './members.ts'
+import type { Effect, Members } from './members.ts'
 import { within } from './scope.ts'
-
-/** Those who get the same snapshots of a stream, each at the same time. */
-export interface Audience {
-  /** Whether there is room for what is not urgent. Asked before each item. */
-  readonly hasRoom: () => boolean
-  /** What it was not told. From when the next snapshot begins for it this is undefined. */
-  readonly debt: () => Debt | undefined
-  /** What it does not have as it is, although that was offered; undefined: too much of it. */
-  readonly untold: () => readonly Held[] | undefined
-  /** Which objects it sees; absent: all. Audiences that share it share what is kept for it. */
-  readonly admits?: Admits | undefined
-}
-
-/** The informer's store, as far as snapshots read it. */
-export interface SnapshotStore<T extends KubeObject> {
-  /** The iterator may be held while the store changes, as that of a Map. */
-  objects(): IterableIterator<T>
-  get(key: string): T | undefined
-  /** `whole`: what is not there does not exist. `selected`: it may only have left the selectors. */
-  readonly scope: 'whole' | 'selected'
-}
-
-/** Scheduled reconciliation of a stream. */
-export interface ResyncOptions {
-  /** Milliseconds from the end of one snapshot to the next, ±10 %; 0 = only on request. */
-  readonly everyMs: number
-  /** What a scheduled snapshot holds; `off`: none is scheduled. The first is always full. */
-  readonly snapshot: 'full' | 'delta' | 'markers' | 'off'
-}
 
 export interface SnapshotsOptions<T extends KubeObject> {
   readonly stream: string
@@ -70,7 +41,6 @@ export interface SnapshotsOptions<T extends KubeObject> {
   readonly store: SnapshotStore<T>
   /** Whether the store stands at the stream's position. */
   readonly inStep: () => boolean
-  readonly resync: ResyncOptions
   /** The random part of a snapshot's id. */
   readonly snapshotId: () => string
   /** Something is due. */
@@ -107,8 +77,6 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   #running: Running<T> | undefined
   /** Who waits for the outcome of those whose end was offered. */
   readonly #ending = new Map<string, readonly SnapshotListener[]>()
-  /** Of the next scheduled snapshot. */
-  #timer: Disposable | undefined
   /** Of one that is to be sent again; a full one that begins before makes it needless. */
   #repeatTimer: Disposable | undefined
   readonly #repeat: ExponentialBackoff
@@ -117,13 +85,18 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   constructor(options: SnapshotsOptions<T>) {
     this.#options = options
     this.#repeat = new ExponentialBackoff(REPEAT, options.random)
-    this.#schedule() // an audience that goes on where it ended is owed no snapshot to begin with
   }
 
   /** Asks for a snapshot as soon as none is running; how requests are merged: agenda.ts. */
   request(request: SnapshotRequest): void {
     this.#agenda.add(request)
     this.#options.onDue()
+  }
+
+  /** One is running, or its end is on its way, or one is due. */
+  get isBusy(): boolean {
+    if (this.#options.audience.debt()) return true
+    return this.#running !== undefined || this.#ending.size > 0 || this.#agenda.next !== undefined
   }
 
   /** Asks for a full one instead of whatever else was due. */
@@ -178,7 +151,6 @@ export class Snapshots<T extends KubeObject> implements Disposable {
 
   [Symbol.dispose](): void {
     this.#ended = true
-    this.#timer?.[Symbol.dispose]()
     this.#repeatTimer?.[Symbol.dispose]()
     tell([...this.#awaiting(), ...this.#agenda.takeAll()], endedBy('the stream was stopped'))
   }
@@ -245,7 +217,6 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     const ledger = reason === 'startup' || reason === 'gap' ? 'cold' : 'warm'
     const snapshot: Snapshot = { id: `${stream}:${snapshotId()}`, reason, mode, ledger, ...(scope && { scope }) }
     const left = mode === 'full' || mode === 'part' ? store.objects() : (untold ?? []).values()
-    this.#timer?.[Symbol.dispose]()
     if (mode === 'full') this.#repeatTimer?.[Symbol.dispose]()
     if (reason === 'periodic') this.#repeat.reset()
     const covers = within(scope ?? {})
@@ -299,7 +270,6 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     }
     this.#running = undefined
     this.#ending.set(snapshot.id, listeners)
-    this.#schedule()
     return { type: 'SnapshotEnd', snapshot, result, resourceVersion, observedAt: this.#observedAt() }
   }
 
@@ -314,14 +284,6 @@ export class Snapshots<T extends KubeObject> implements Disposable {
       if (!touched.has(object.metadata.uid)) unchanged++
     }
     return { items, unchanged }
-  }
-
-  #schedule(): void {
-    const { resync, clock, random } = this.#options
-    if (resync.everyMs === 0 || resync.snapshot === 'off') return
-    const mode = resync.snapshot
-    // jitter keeps the snapshots of many streams apart
-    this.#timer = clock.after(resync.everyMs * (0.9 + 0.2 * random()), () => this.request({ reason: 'periodic', mode }))
   }
 
   #observedAt(): Timestamp {

@@ -68,15 +68,18 @@ test('a snapshot has its items and duration once it is complete; an aborted one 
   const time = clock()
   const metrics = new Metrics({ clock: time, version: '1' })
   const stream = metrics.stream('a/pods')
-  stream.snapshotBegan()
-  assert.deepEqual(await samples(metrics, 'snapshot'), ['snapshot_running{stream="a/pods"} 1'])
-  await time.advance(2500)
-  stream.snapshotEnded({ reason: 'startup', result: 'completed', items: 42 })
-  stream.snapshotBegan()
-  stream.snapshotEnded({ reason: 'periodic', result: 'aborted', items: 7 })
+  stream.snapshotBegan('audit')
+  await time.advance(1500)
+  for (const sink of ['lambdas', 'lambdas']) stream.snapshotBegan(sink)
+  assert.deepEqual(await samples(metrics, 'snapshot'), ['snapshot_running{stream="a/pods"} 2'])
+  await time.advance(1000)
+  stream.snapshotEnded({ sink: 'audit', reason: 'startup', result: 'completed', items: 42 })
+  stream.snapshotEnded({ sink: 'lambdas', reason: 'periodic', result: 'aborted', items: 7 })
+  stream.snapshotSkipped()
   assert.deepEqual(await samples(metrics, 'snapshot'), [
     'snapshots_total{stream="a/pods",reason="startup",result="completed"} 1',
     'snapshots_total{stream="a/pods",reason="periodic",result="aborted"} 1',
+    'snapshots_total{stream="a/pods",reason="periodic",result="skipped"} 1',
     'snapshot_running{stream="a/pods"} 0',
     'snapshot_items{stream="a/pods"} 42',
     'snapshot_duration_seconds{stream="a/pods"} 2.5',

@@ -21,12 +21,16 @@ export interface StreamMetrics {
   /** A frame that is not newer than what is known of its object. */
   droppedStale(): void
   gap(cause: string): void
-  snapshotBegan(): void
+  /** To this sink. One at a time: what had begun before and has not ended is void. */
+  snapshotBegan(sink: string): void
   snapshotEnded(snapshot: {
+    readonly sink: string
     readonly reason: string
     readonly result: 'completed' | 'aborted'
     readonly items: number
   }): void
+  /** A scheduled one that was left out, because the one before has not ended. */
+  snapshotSkipped(): void
 }
 
 /** The metrics of all streams. */
@@ -72,8 +76,13 @@ export class StreamFamilies {
     this.#inferred = counter('inferred_deletes_total', 'Deletes that no frame of a watch told of.')
     this.#stale = counter('source_stale_frames_total', 'Frames not newer than what was known of their object.')
     this.#gaps = counter('gaps_total', 'Times that versions in between could not be observed.', 'cause')
-    this.#snapshots = counter('snapshots_total', 'Snapshots.', 'reason', 'result')
-    this.#running = gauge('snapshot_running', 'Whether a snapshot is being sent.')
+    this.#snapshots = counter(
+      'snapshots_total',
+      'Snapshots by how they ended: completed, aborted, or skipped because the one before had not ended.',
+      'reason',
+      'result',
+    )
+    this.#running = gauge('snapshot_running', 'Sinks that are being sent a snapshot.')
     this.#items = gauge('snapshot_items', 'Objects in the last complete snapshot.')
     this.#duration = gauge('snapshot_duration_seconds', 'How long the last complete snapshot took.')
     const bookmarks = this.#bookmarks
@@ -118,7 +127,8 @@ export class StreamFamilies {
     for (const child of [...Object.values(lists), ...Object.values(watches)]) child.inc(0)
     for (const cause of ['expired', 'restored', 'overflow']) this.#gaps.inc({ stream, cause }, 0)
     const heard = () => this.#bookmarks.set(stream, clock.monotonic() / 1000)
-    let began = 0
+    /** When what is being sent to each sink began. */
+    const running = new Map<string, number>()
     return {
       event: (type) => {
         events[type].inc()
@@ -138,17 +148,20 @@ export class StreamFamilies {
       inferredDeletes: (count) => this.#inferred.inc({ stream }, count),
       droppedStale: () => this.#stale.inc({ stream }),
       gap: (cause) => this.#gaps.inc({ stream, cause }),
-      snapshotBegan: () => {
-        began = clock.monotonic()
-        this.#running.set({ stream }, 1)
+      snapshotBegan: (sink) => {
+        running.set(sink, clock.monotonic())
+        this.#running.set({ stream }, running.size)
       },
-      snapshotEnded: ({ reason, result, items }) => {
-        this.#running.set({ stream }, 0)
+      snapshotEnded: ({ sink, reason, result, items }) => {
+        const began = running.get(sink)
+        running.delete(sink)
+        this.#running.set({ stream }, running.size)
         this.#snapshots.inc({ stream, reason, result })
         if (result === 'aborted') return
         this.#items.set({ stream }, items)
-        this.#duration.set({ stream }, (clock.monotonic() - began) / 1000)
+        if (began !== undefined) this.#duration.set({ stream }, (clock.monotonic() - began) / 1000)
       },
+      snapshotSkipped: () => this.#snapshots.inc({ stream, reason: 'periodic', result: 'skipped' }),
     }
   }
 }

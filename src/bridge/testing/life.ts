@@ -216,6 +216,7 @@ export class Life {
         this.#informers.push(informer)
         return informer
       },
+      onSkipped: () => {},
       onChange: (change) => {
         if (change.type === 'Gap') this.#world.count(`gaps: ${change.cause}`)
         if (change.type === 'SnapshotAborted') this.#world.count('aborted')

@@ -68,7 +68,7 @@ export interface Lives {
   readonly keeps: Kept
   /** What is written becomes durable so much later. */
   readonly writeMs: number
-  readonly resync: 'off' | 'full' | 'markers'
+  readonly resync: 'off' | 'full' | 'delta' | 'markers'
   readonly sinks: readonly SinkSettings[]
 }
 
@@ -130,7 +130,7 @@ export function livesWith(...keeps: readonly [Kept, ...Kept[]]): fc.Arbitrary<Li
     steps: fc.array(step, { maxLength: 70, size: 'max' }),
     keeps: fc.constantFrom(...keeps),
     writeMs: fc.constantFrom(0, 0, 5, 200),
-    resync: constant('off', 'off', 'full', 'markers'),
+    resync: constant('off', 'off', 'full', 'delta', 'markers'),
     sinks: fc.array(sinkSettings, { minLength: 2, maxLength: 3 }),
   })
 }
