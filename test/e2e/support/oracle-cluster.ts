@@ -76,7 +76,7 @@ class RealCluster implements OracleCluster {
 }
 
 export async function simulatedCluster(namespaces: readonly string[], seed: number): Promise<OracleCluster> {
-  const simulator = await new Simulator({ seed }).start()
+  const simulator = await new Simulator({ seed, bookmarkIntervalMs: 2_000 }).start()
   await using admin = new AdminClient(simulator.url, 'none', () => '')
   for (const namespace of namespaces) await admin.createNamespace(namespace)
   await admin.createWidgets()

@@ -101,7 +101,10 @@ const WHERE = "object.metadata.labels.value < '5'"
 const fits: View = ({ metadata }) =>
   ((metadata as { readonly labels?: { readonly value?: string } }).labels?.value ?? '9') < '5'
 const SETTLES_WITHIN_MS = 180_000
-const GOES_ON_WITHIN_MS = 30_000
+/** A server tells of progress once a minute where nothing is written. */
+const GOES_ON_WITHIN_MS = 90_000
+/** So many that hardly a stream gets none. */
+const WRITES_PER_STREAM = 6
 /** Writes after all has settled and the bridge was started anew. */
 const AFTER_REST = 6
 
@@ -189,7 +192,11 @@ class Play implements AsyncDisposable {
     const canBeReady = !down || !this.#plan.sinks[down.sink].required
     await this.#happens(happening, writes, canBeReady)
     if (!down) return
-    if (this.#plan.sinks[down.sink].whenFull !== 'block') await this.#goesOn(down.sink === 0 ? 1 : 0)
+    if (this.#plan.sinks[down.sink].whenFull !== 'block') {
+      // a stream that was started anew makes up for nothing until it has passed what was newest then
+      if (happening.type === 'bridge ends') await this.#write(WRITES_PER_STREAM * this.#streams)
+      await this.#goesOn(down.sink === 0 ? 1 : 0)
+    }
     this.receivers[down.sink].down = undefined
   }
 
@@ -279,6 +286,10 @@ class Play implements AsyncDisposable {
     await this.#start(canBeReady)
   }
 
+  get #streams(): number {
+    return resources.length * this.#plan.namespaces.length
+  }
+
   get #running(): BridgeProcess {
     if (!this.#bridge) throw new Error('no bridge runs')
     return this.#bridge
@@ -348,8 +359,8 @@ class Play implements AsyncDisposable {
 
   /** Until the position of each stream is on disk: from then on a start can go on where the last one ended. */
   async #settleFirst(): Promise<void> {
-    const streams = resources.length * this.#plan.namespaces.length
-    const isKnown = async () => (await positionsIn(join(this.folder, 'state'))) === streams * names.length
+    const places = this.#streams * names.length
+    const isKnown = async () => (await positionsIn(join(this.folder, 'state'))) === places
     await eventually(isKnown, { what: 'the positions are on disk' })
   }
 
