@@ -56,6 +56,17 @@ export function judge(truth: Truth, log: readonly Arrival[]): Verdict {
   }
 }
 
+/** I7: an item in a snapshot of what the sink does not have, in a run that began when it had everything. */
+export function itemsOfDeltas(log: readonly Arrival[], run: number): readonly string[] {
+  const own = log.filter((arrival) => arrival.run === run).map(({ event }) => event)
+  const deltas = new Set(own.flatMap((event) => (modeOf(event) === 'delta' ? [event.snapshotid] : [])))
+  return own.filter(({ uid, snapshotid }) => uid !== undefined && deltas.has(snapshotid)).map(({ id }) => id)
+}
+
+function modeOf({ type, data }: ReceivedEvent): string | undefined {
+  return type === TYPES.begin ? (data as { readonly snapshot: { readonly mode: string } }).snapshot.mode : undefined
+}
+
 /**
  * I4: what a run that began when all had settled says of the time before it, snapshots aside. The newest change of each
  * stream may come again: what else is at its position is known only once the server has told of a later one.
@@ -161,8 +172,13 @@ function namesTakenAgain(truth: Truth, known: readonly Arrival[]): readonly stri
   const held = new Set<string>()
   /** uid -> the last run in which a later one of its name was told. */
   const followed = new Map<string, number>()
+  /** uid -> the last position that it was told at: what a later run repeats of the time before is stale. */
+  const last = new Map<string, string>()
   for (const { event, run } of known) {
     const uid = String(event.uid)
+    const position = event.id === `${uid}:deleted` ? END : String(event.sequence)
+    if (position < (last.get(uid) ?? '')) continue
+    last.set(uid, position)
     if (event.type === TYPES.deleted) held.delete(uid)
     const former = event.type === TYPES.deleted ? undefined : formerOf(truth, uid)
     if (!former) continue

@@ -94,6 +94,8 @@ export function drawPlan(seed: number, length: Length): Plan {
       { every: '0s' },
       { every: '1s', snapshot: 'full' },
       { every: '1s', snapshot: 'markers' },
+      { every: '1s', snapshot: 'delta' },
+      { every: '1s', snapshot: 'delta' },
     ]),
     sinks,
     ...(draw.chance(0.4) && { selective: draw.one([0, 1] as const) }),

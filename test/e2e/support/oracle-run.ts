@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.ts'
 import type { RecordedChange } from '../../testbed/recorder.ts'
 import { type BridgeProcess, startBridge } from './bridge-process.ts'
 import { type OracleCluster, realCluster, simulatedCluster } from './oracle-cluster.ts'
-import { judge, sentAgain, type Verdict } from './oracle-judge.ts'
+import { itemsOfDeltas, judge, sentAgain, type Verdict } from './oracle-judge.ts'
 import { drawPlan, type Happening, type Length, type Plan, type Round } from './oracle-plan.ts'
 import { type Arrival, OracleReceiver } from './oracle-receiver.ts'
 import { END, SOURCE, Truth, type View, whole } from './oracle-truth.ts'
@@ -380,6 +380,8 @@ class Play implements AsyncDisposable {
     for (const [index, { log }] of this.receivers.entries()) {
       const again = sentAgain(new Truth(before, this.#viewOf(index)), log, this.#run)
       this.#problems.push(...again.map((id) => `${names[index]}: I4 ${id}: sent again, though all had settled`))
+      const items = itemsOfDeltas(log, this.#run)
+      this.#problems.push(...items.map((id) => `${names[index]}: I7 ${id}: in a delta snapshot, though it had it`))
     }
   }
 
