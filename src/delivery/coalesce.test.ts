@@ -8,7 +8,6 @@ import { type Bench, type BenchOptions, bench, event, version } from './scripted
 const delivered: Outcome = { type: 'delivered' }
 const merged: Outcome = { type: 'merged' }
 const overflowed: Outcome = { type: 'overflowed' }
-const ofTwo = { events: 2, bytes: 1_000, lingerMs: 0 }
 const refused = new DeliveryError('unavailable', 'ECONNREFUSED')
 
 interface CoalescingBench extends Bench {
@@ -255,22 +254,25 @@ test('F13 a gap after which history begins anew is never dropped', async () => {
   assert.ok((await drain()).includes('restored'))
 })
 
-test('of items there is room for as many as can be under way, so a live change waits behind none that waits', async () => {
-  const { offer, settle, sink, worker } = await coalescing(100, { options: { concurrency: 2, batch: ofTwo } })
-  let told = 0
-  worker.onRoom(() => told++)
-  await settle()
-  const item = (n: number) => event(`item${n}`, `key${n}`, { kind: 'item' })
-  offer(version('a', 1), item(1), item(2), item(3))
-  await settle()
-  assert.deepEqual([worker.hasRoom, told], [true, 0])
-  offer(item(4))
-  await settle()
-  assert.deepEqual([worker.hasRoom, sink.attempts.length], [false, 2])
-  sink.attempt('a:1').answer()
-  await settle()
-  assert.deepEqual([worker.hasRoom, told], [true, 1])
-})
+for (const whenFull of ['coalesce', 'block'] as const) {
+  test(`of items there is room for as many as can be under way, so a live change waits behind none that waits: ${whenFull}`, async () => {
+    const options = { concurrency: 2, queue: { events: 100, bytes: 10_000, whenFull } }
+    const { offer, settle, sink, worker } = await bench({ options })
+    await settle()
+    let told = 0
+    worker.onRoom(() => told++)
+    const item = (n: number) => event(`item${n}`, `key${n}`, { kind: 'item' })
+    offer(item(1), version('a', 1), version('b', 1))
+    await settle()
+    assert.deepEqual([worker.hasRoom, told], [true, 0])
+    offer(item(2))
+    await settle()
+    assert.deepEqual([worker.hasRoom, told], [false, 0])
+    sink.attempt('item1').answer()
+    await settle()
+    assert.deepEqual([worker.hasRoom, told], [true, 1])
+  })
+}
 
 test('whoever asks is told when there is room again: the sink is in order and less than a quarter of the queue used', async () => {
   const { offer, settle, sink, worker, clock } = await coalescing(8)

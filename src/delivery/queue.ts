@@ -403,6 +403,7 @@ export class Queue {
     else this.#fences.offer(entry)
     const lane = entry.lane ?? this.#fences.fenceBefore(entry)?.lane
     if (lane?.state === 'waiting') this.#relieve(lane)
+    this.watchRoom() // who sees that there is none will be told when there is
   }
 
   /** Those alone fill the queue, and no overflow drops them. */

@@ -4,6 +4,7 @@
  * right.
  */
 import assert from 'node:assert/strict'
+import { AdminClient } from '../../../src/admin/client.ts'
 import { sourceSchema } from '../../../src/config/source.ts'
 import { sleep } from '../../../src/lib/abort.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
@@ -31,7 +32,7 @@ export interface BigSnapshotOptions {
   readonly updatesPerSecond: number
   /** Those that are measured. One more comes at the start, when nothing is written. */
   readonly snapshots: number
-  /** How long updates go on alone before each of them, at least. */
+  /** How long updates go on alone before each of them. */
   readonly secondsAlone: number
   /** What they are read from. `pages`: the bridge verifies. */
   readonly from: (typeof origins)[number]
@@ -60,23 +61,22 @@ export interface BigSnapshotResult {
 }
 
 const SINK = 'receiver'
+const SOURCE = 'big'
 const WITHIN_MS = 1_200_000
 /** Until the memory of the first snapshot has settled. */
 const SETTLE_MS = 2_000
-/** What is scheduled may be 10 % early. */
-const EARLIEST = 0.9
 const SAMPLE_EVERY_MS = 1_000
 
 /** Returns what happened, whatever it was: `judge` says whether that is right. */
 export async function measureBigSnapshot(options: BigSnapshotOptions): Promise<BigSnapshotResult> {
-  const { objects, updatesPerSecond, snapshots: count, seed, profile } = options
+  const { objects, updatesPerSecond, seed, profile } = options
   const resync = resyncOf(options)
   await using cluster = await BigCluster.start(objects)
   await using receiver = await BigReceiver.start()
   await using bridge = await startBridge({
     kubeconfig: cluster.kubeconfig,
     config: {
-      sources: [{ name: 'big', resources: ['configmaps'], namespaces: [NAMESPACE], resync }],
+      sources: [{ name: SOURCE, resources: ['configmaps'], namespaces: [NAMESPACE], resync }],
       sinks: [webhook(SINK, receiver.url)],
     },
     ...(profile !== undefined && { env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` } }),
@@ -88,14 +88,17 @@ export async function measureBigSnapshot(options: BigSnapshotOptions): Promise<B
   const samples: Sample[] = []
   const begun = Date.now()
   const over = new AbortController()
-  const writing = writeUntil(load, updatesPerSecond, over.signal)
-  const watching = watchUntil(bridge, samples, over.signal)
+  const parts = [
+    writeUntil(load, updatesPerSecond, over.signal),
+    watchUntil(bridge, samples, over.signal),
+    askForSnapshots(options, { bridge, receiver }, over.signal).finally(() => over.abort()),
+  ]
   try {
-    await Promise.race([haveEnded(receiver, 1 + count, over.signal), writing, watching])
+    await Promise.all(parts)
   } finally {
     over.abort()
+    await Promise.allSettled(parts)
   }
-  await Promise.all([writing, watching])
 
   await caughtUp(receiver, bridge, cluster.writes)
   const end = await sampleOf(bridge)
@@ -133,12 +136,26 @@ export function judge(result: BigSnapshotResult): void {
   assert.ok(received > 0 && received <= written, `${received} of ${written} versions came`)
 }
 
-/** Throws where the bridge cannot read snapshots from there. */
-function resyncOf({ secondsAlone, from }: BigSnapshotOptions): object {
-  const every = `${Math.ceil((secondsAlone + SETTLE_MS / 1000) / EARLIEST)}s`
-  if (from === 'store') return { every }
+/** None is scheduled. Throws where the bridge cannot read them from there. */
+function resyncOf({ from }: BigSnapshotOptions): object {
+  if (from === 'store') return { every: '0s' }
   if (!('verify' in sourceSchema.properties.resync.properties)) throw new Error('resync has no key `verify`')
-  return { every, verify: true }
+  return { every: '0s', verify: true }
+}
+
+/** One after the other. */
+async function askForSnapshots(
+  { snapshots, secondsAlone }: BigSnapshotOptions,
+  { bridge, receiver }: { readonly bridge: BridgeProcess; readonly receiver: BigReceiver },
+  signal: AbortSignal,
+): Promise<void> {
+  const client = new AdminClient(new URL(await bridge.adminUrl()), signal)
+  await sleep(SETTLE_MS, systemClock, signal)
+  for (let count = 1; count <= snapshots; count++) {
+    await sleep(secondsAlone * 1000, systemClock, signal)
+    for await (const { type } of client.snapshot({ of: SOURCE, until: 'began' })) assert.notEqual(type, 'aborted')
+    await haveEnded(receiver, 1 + count, signal)
+  }
 }
 
 async function haveEnded(receiver: BigReceiver, count: number, signal?: AbortSignal): Promise<void> {
