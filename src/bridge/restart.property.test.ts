@@ -77,7 +77,7 @@ const histories: Readonly<Record<string, Pick<Lives, 'steps' | 'sinks'> & Partia
   'what a killed process has let in leaves, though the list before that did not hold it': {
     steps: [
       { type: 'review', sink: 0, view: 'only a' },
-      { type: 'doom', records: 0 },
+      { ...kill, type: 'doom', writes: 2 },
       put(0, 'a', 7),
       { type: 'pass', ms: 60_000 },
       { ...kill, writes: 4 },

@@ -33,8 +33,9 @@ function judgeCopy(taken: readonly Taken[], objects: readonly Member[]): void {
   const copy = new Copy()
   for (const one of taken) {
     if (one.type !== 'event') continue
-    const { completed } = copy.apply(one.event)
+    const { completed, checked } = copy.apply(one.event)
     assert.notEqual(completed?.digests, 'differ', 'I1: digests')
+    assert.notEqual(checked, 'differ', 'I1: digests of a snapshot without items')
   }
   const here = objects.map(({ uid, resourceVersion, shape }) => `${uid}@${resourceVersion} ${shape}`)
   const found = [...copy.objects()].map(({ uid, resourceVersion, object }) => {

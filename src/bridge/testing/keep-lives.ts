@@ -1,9 +1,11 @@
 /** For tests: lets the lives of a stream happen, and judges what came of it. */
 import assert from 'node:assert/strict'
+import { eventTypes } from '../../events/index.ts'
+import type { SnapshotMode } from '../../reconcile/change.ts'
 import { stateOn } from './durable-store.ts'
 import { judge } from './judge.ts'
 import { Life, type SinkOfWorld, streamName, World } from './life.ts'
-import type { Lives, Step, Write } from './lives.ts'
+import type { Away, Lives, Step, Write } from './lives.ts'
 import { shapeIn, type Tier } from './views.ts'
 
 const STEP_MS = 10
@@ -21,6 +23,8 @@ export async function keepLives(lives: Lives): Promise<Readonly<Record<string, n
 class Play {
   readonly #world: World
   #life: Life
+  /** What happens while nothing runs when the store kills the process. */
+  #doom: Away = { writes: 2, restored: 0, forgets: 'nothing' }
 
   constructor(world: World) {
     this.#world = world
@@ -49,8 +53,23 @@ class Play {
     await this.#settle()
     await clock.advance(600_000)
     this.#judge()
+    await this.#findNoDifference()
     if (lives.keeps !== 'nothing') await this.#goOn()
     await this.#life.kill(0)
+  }
+
+  /** I7: a delta snapshot of what has not changed is a begin and an end. */
+  async #findNoDifference(): Promise<void> {
+    const { sinks, clock, lives } = this.#world
+    const asked = sinks.flatMap(({ name, target, settings }, place) =>
+      settings.on === 'all' && this.#life.viewOf(name) ? [{ target, place, from: target.taken.length }] : [],
+    )
+    for (const { place } of asked) this.#ask(place, 'delta')
+    await clock.advance(1_000)
+    for (const { target, from } of asked) {
+      const told = target.taken.slice(from).map((one) => (one.type === 'event' ? one.event.attributes.type : one.type))
+      if (lives.resync === 'off') assert.deepEqual(told, [eventTypes.snapshotBegin, eventTypes.snapshotEnd], 'I7')
+    }
   }
 
   /** Who was told of everything is told of nothing when a process takes over where the last one ended. */
@@ -132,7 +151,7 @@ class Play {
     this.#assertNoProblem()
     if (!this.#life.isDead) return
     this.#world.count('dooms')
-    await this.#away({ type: 'kill', records: 0, writes: 2, restored: 0, forgets: 'nothing' })
+    await this.#away({ ...this.#doom, type: 'kill', records: 0 })
     await this.#world.clock.advance(0)
   }
 
@@ -166,6 +185,7 @@ class Play {
         await this.#away(step)
         return
       case 'doom':
+        this.#doom = step
         this.#life.store.dieAfter(step.records)
         return
       case 'expire':
@@ -185,6 +205,9 @@ class Play {
         return
       case 'restore':
         await this.#restoreWhileRunning(step.versions)
+        return
+      case 'ask':
+        this.#ask(step.sink, step.mode)
         return
       case 'redefine':
         world.definition++
@@ -206,6 +229,11 @@ class Play {
         if (step.ms > 1_000) server.progress()
         await this.#pass(step.ms)
     }
+  }
+
+  #ask(place: number, mode: SnapshotMode): void {
+    const scope = mode === 'part' && { scope: { labelSelector: 'tier=a' } }
+    this.#life.stream.requestSnapshot(`s${place}`, { reason: 'requested', mode, ...scope })
   }
 
   #at(place: number, change: (sink: SinkOfWorld) => void): void {

@@ -1,5 +1,7 @@
 /** For tests: what may happen to a stream over many lives, at random. `keepLives` lets it happen. */
 import fc from 'fast-check'
+import type { ResyncOptions } from '../../reconcile/audience.ts'
+import type { SnapshotMode } from '../../reconcile/change.ts'
 import type { Kept } from '../../state/store.ts'
 import { type Tier, type ViewName, viewNames } from './views.ts'
 
@@ -16,7 +18,7 @@ export type Step =
   /** kill -9. Of what is being written to the disk so many records are. */
   | ({ readonly type: 'kill'; readonly records: number } & Away)
   /** kill -9 when so many more records are on the disk. */
-  | { readonly type: 'doom'; readonly records: number }
+  | ({ readonly type: 'doom'; readonly records: number } & Away)
   /** SIGTERM. */
   | ({ readonly type: 'stop' } & Away)
   /** The watch cache, or also etcd, forgets everything up to now. */
@@ -27,6 +29,8 @@ export type Step =
   | { readonly type: 'reset' }
   /** While it runs. */
   | { readonly type: 'restore'; readonly versions: number }
+  /** Somebody asks for a snapshot; of mode `part`, for one of a tier. */
+  | { readonly type: 'ask'; readonly sink: Place; readonly mode: SnapshotMode }
   /** From the next life on, */
   | { readonly type: 'redefine' }
   /** a sink sees it in another way, */
@@ -46,7 +50,7 @@ export interface Write {
 }
 
 /** What happens while nothing runs. */
-interface Away {
+export interface Away {
   readonly writes: number
   /** The server is one from a backup, that many versions older than what was settled. 0 = it is not. */
   readonly restored: number
@@ -68,7 +72,7 @@ export interface Lives {
   readonly keeps: Kept
   /** What is written becomes durable so much later. */
   readonly writeMs: number
-  readonly resync: 'off' | 'full' | 'delta' | 'markers'
+  readonly resync: ResyncOptions['snapshot']
   readonly sinks: readonly SinkSettings[]
 }
 
@@ -97,7 +101,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ type: constant('pass'), ms: fc.constantFrom(1, 50, 700, 3_000, 60_000) }) },
   { weight: 5, arbitrary: fc.record({ type: constant('up', 'down'), sink }) },
   { weight: 4, arbitrary: fc.record({ type: constant('kill'), records: fc.nat(4), ...away }) },
-  { weight: 3, arbitrary: fc.record({ type: constant('doom'), records: fc.nat(9) }) },
+  { weight: 3, arbitrary: fc.record({ type: constant('doom'), records: fc.nat(9), ...away }) },
   { weight: 2, arbitrary: fc.record({ type: constant('stop'), ...away }) },
   { weight: 2, arbitrary: fc.record({ type: constant('fail'), sink, name, times: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ type: constant('expire', 'compact') }) },
@@ -110,6 +114,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: constant('bookmark', 'reset', 'redefine', 'enrol') }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: constant('ask'), sink, mode: constant('full', 'part', 'delta', 'markers') }),
+  },
   { weight: 1, arbitrary: fc.record({ type: constant('restore'), versions: fc.integer({ min: 1, max: 8 }) }) },
   { weight: 1, arbitrary: fc.record({ type: constant('require'), sink }) },
   { weight: 2, arbitrary: fc.record({ type: constant('review'), sink, view }) },
@@ -130,7 +138,7 @@ export function livesWith(...keeps: readonly [Kept, ...Kept[]]): fc.Arbitrary<Li
     steps: fc.array(step, { maxLength: 70, size: 'max' }),
     keeps: fc.constantFrom(...keeps),
     writeMs: fc.constantFrom(0, 0, 5, 200),
-    resync: constant('off', 'off', 'full', 'delta', 'markers'),
+    resync: constant('off', 'off', 'off', 'full', 'delta', 'markers'),
     sinks: fc.array(sinkSettings, { minLength: 2, maxLength: 3 }),
   })
 }
