@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.ts'
 import type { RecordedChange } from '../../testbed/recorder.ts'
 import { type BridgeProcess, startBridge } from './bridge-process.ts'
 import { type OracleCluster, realCluster, simulatedCluster } from './oracle-cluster.ts'
-import { itemsOfDeltas, judge, sentAgain, type Verdict } from './oracle-judge.ts'
+import { itemsOfDeltas, judge, newestOf, sentAgain, type Verdict } from './oracle-judge.ts'
 import { drawPlan, type Happening, type Length, type Plan, type Round } from './oracle-plan.ts'
 import { type Arrival, OracleReceiver } from './oracle-receiver.ts'
 import { END, SOURCE, Truth, type View, whole } from './oracle-truth.ts'
@@ -315,13 +315,13 @@ class Play implements AsyncDisposable {
 
   /** I8: the other sink's copy becomes what the server has, and its watermarks come to the end. */
   async #goesOn(sink: 0 | 1): Promise<void> {
-    const state = await this.#stateFor(sink)
-    const isThere = async () => this.#followers[sink].holds(state) && (await this.#lag(sink)) === 0
+    const truth = await this.#truthFor(sink)
+    const isThere = async () => this.#followers[sink].hasAll(truth) && (await this.#lag(sink)) === 0
     await eventually(isThere, { what: 'the sink that is well has everything', withinMs: GOES_ON_WITHIN_MS }).catch(
       async () => {
         const lag = await this.#lag(sink)
-        const holds = this.#followers[sink].holds(state)
-        this.#problems.push(`${names[sink]}: I8 while the other sink was down: lag ${lag}, its copy is right: ${holds}`)
+        const holds = this.#followers[sink].hasAll(truth)
+        this.#problems.push(`${names[sink]}: I8 while the other sink was down: lag ${lag}, it has everything: ${holds}`)
         this.outputs.push((await this.#running.get('/metrics')).body)
       },
     )
@@ -335,9 +335,9 @@ class Play implements AsyncDisposable {
 
   /** Until both copies are what the server has, no snapshot is under way, and nothing is owed. */
   async #settle(): Promise<void> {
-    const states = [await this.#stateFor(0), await this.#stateFor(1)] as const
+    const truths = [await this.#truthFor(0), await this.#truthFor(1)] as const
     const isSettled = async () =>
-      this.#followers.every((one, sink) => one.holds(states[sink === 0 ? 0 : 1]) && !one.isInSnapshot) &&
+      this.#followers.every((one, sink) => one.hasAll(truths[sink === 0 ? 0 : 1]) && !one.isInSnapshot) &&
       !(await this.#running.get('/readyz')).body.includes('owe')
     await eventually(isSettled, { what: 'all has settled', withinMs: SETTLES_WITHIN_MS }).catch(async () => {
       const { body } = await this.#running.get('/readyz')
@@ -389,8 +389,8 @@ class Play implements AsyncDisposable {
     return sink === this.#plan.selective ? fits : whole
   }
 
-  async #stateFor(sink: 0 | 1): Promise<ReadonlyMap<string, string>> {
-    return new Truth(await this.#cluster.history(), this.#viewOf(sink)).stateAt(END)
+  async #truthFor(sink: 0 | 1): Promise<Truth> {
+    return new Truth(await this.#cluster.history(), this.#viewOf(sink))
   }
 
   #config(): object {
@@ -428,6 +428,7 @@ class Follower {
   readonly #log: readonly Arrival[]
   readonly #copy = new Copy()
   readonly #open = new Set<string>()
+  readonly #toldTo = new Map<string, string>()
   #read = 0
   #run = 0
 
@@ -440,17 +441,22 @@ class Follower {
     return this.#open.size > 0
   }
 
-  holds(state: ReadonlyMap<string, string>): boolean {
-    for (; this.#read < this.#log.length; this.#read++) {
-      const { event, run } = this.#log[this.#read] as Arrival
-      if (run > this.#run) this.#open.clear() // nobody can say so of those of a run that was killed
-      this.#run = run
-      this.#copy.apply(decodeStructured(JSON.stringify(event)))
-      if (event.type.includes('snapshot.begin')) this.#open.add(String(event.stream))
-      if (event.type.includes('snapshot.end') || event.type.includes('snapshot.aborted'))
-        this.#open.delete(String(event.stream))
-    }
-    const held = sorted([...this.#copy.objects()].map(({ uid, resourceVersion }) => [uid, resourceVersion ?? '']))
-    return held.size === state.size && [...state].every(([uid, version]) => held.get(uid) === version)
+  /** Whether the copy is what the view shows in the end, and of each stream what came last was told. */
+  hasAll(truth: Truth): boolean {
+    for (; this.#read < this.#log.length; this.#read++) this.#follow(this.#log[this.#read] as Arrival)
+    const state = truth.stateAt(END)
+    const held = new Map([...this.#copy.objects()].map(({ uid, resourceVersion }) => [uid, resourceVersion]))
+    if (held.size !== state.size || [...state].some(([uid, version]) => held.get(uid) !== version)) return false
+    return [...newestOf(truth)].every(([stream, position]) => (this.#toldTo.get(stream) ?? '') >= position)
+  }
+
+  #follow({ event, run }: Arrival): void {
+    if (run > this.#run) this.#open.clear() // nobody can say so of those of a run that was killed
+    this.#run = run
+    this.#copy.apply(decodeStructured(JSON.stringify(event)))
+    const [stream, sequence] = [String(event.stream), String(event.sequence)]
+    if (sequence > (this.#toldTo.get(stream) ?? '')) this.#toldTo.set(stream, sequence)
+    if (event.type.includes('snapshot.begin')) this.#open.add(stream)
+    if (event.type.includes('snapshot.end') || event.type.includes('snapshot.aborted')) this.#open.delete(stream)
   }
 }
