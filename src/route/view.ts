@@ -36,7 +36,7 @@ export interface View {
 export const allOn = ['added', 'updated', 'deleted', 'snapshot', 'gap'] as const satisfies readonly On[]
 /**
  * What is usual for KubeEvents: they are deleted by the hundred when their time is over, which says nothing of the
- * cluster. A copy of them is made right by snapshots.
+ * cluster. A copy of them is made right by full snapshots.
  */
 export const onOfKubeEvents = allOn.filter((type) => type !== 'deleted')
 export const wholeObject: Payload = { shape: 'object', previous: false }

@@ -61,14 +61,16 @@ test('F25 P2 a name that is taken again at once, over and over: each object is t
   await stand.endsInOrder('receiver')
 })
 
-test('F24 KubeEvents that expire by the hundred: their deletion is told to those who ask for it, a snapshot makes the copy of others right', async (t) => {
+test('F24 KubeEvents that expire by the hundred: their deletion is told to those who ask for it, a full snapshot makes the copy of others right', async (t) => {
   await using quiet = await FaultyReceiver.start()
   await using asking = await FaultyReceiver.start()
   const all = ['added', 'updated', 'deleted', 'snapshot', 'gap']
   await using bridge = await startBridge({
     kubeconfig: await server.kubeconfig(),
     config: {
-      sources: [{ name: 'all', resources: ['events'], namespaces: ['told'], resync: { every: '3s' } }],
+      sources: [
+        { name: 'all', resources: ['events'], namespaces: ['told'], resync: { every: '3s', snapshot: 'full' } },
+      ],
       routes: [
         { name: 'quiet', to: ['quiet'] },
         { name: 'asking', to: ['asking'], on: all },

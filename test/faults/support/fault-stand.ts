@@ -104,7 +104,7 @@ export class FaultStand implements AsyncDisposable {
     const history = await this.history()
     const what = 'all has arrived'
     const judge = async () => compare(history, await events())
-    await eventually(async () => (await judge()).problems.length === 0, { what, withinMs: 60_000 }).catch(
+    await eventually(async () => (await judge()).problems.length === 0, { what, withinMs: 120_000 }).catch(
       () => undefined, // the comparison below says what is missing
     )
     const result = await judge()
