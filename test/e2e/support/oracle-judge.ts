@@ -161,8 +161,9 @@ function goingBack(truth: Truth, known: readonly Arrival[]): readonly string[] {
     if (typeof event.uid !== 'string') continue
     const sequence = String(event.sequence)
     const before = last.get(event.uid)
-    const isRepeatedLeave = run > 1 && event.id.endsWith(':left')
-    if (before?.run === run && sequence < before.sequence && !isRepeatedLeave)
+    const isStaleLeave = run > 1 && event.id.endsWith(':left') && before !== undefined && sequence < before.sequence
+    if (isStaleLeave) continue
+    if (before?.run === run && sequence < before.sequence)
       problems.push(`I2 ${event.id}: ${sequence} arrived after ${before.sequence}, in run ${run}`)
     if (before?.goneIn === run || (before?.goneIn !== undefined && truth.isGoneAt(event.uid, sequence)))
       problems.push(`I2 ${event.id}: arrived after the object's deletion in run ${before.goneIn}, in run ${run}`)
