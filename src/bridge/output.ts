@@ -84,6 +84,7 @@ export class Output {
     this.watermark.restart()
     if (watermark !== undefined && !isVoid) this.watermark.complete(watermark)
     this.#standing = { type: 'even' }
+    this.#spooled = undefined // its slot is one of the watermark before
     if (debt) this.#owe(new Debt({ ...debt, from: watermark, isUrgent: true, held: () => this.#held() }))
   }
 
@@ -159,12 +160,20 @@ export class Output {
   }
 
   /**
-   * By what is recorded; undefined: the previous state says it. Of one that is let in it may be recorded already that it
-   * will be told. One that is not may have been told by a process that had read further.
+   * By what is recorded; undefined: the previous state says it. Of what is watched the history alone knows what it was:
+   * a process that had read further has recorded what comes later. Of what a list has shown, one that is let in may be
+   * recorded already because it will be told, and one that is not may have been told by that process.
    */
   #wasMember(change: Seen): boolean | undefined {
-    const isKnown = change.type === 'Updated' && change.previous && this.#admits(change.object)
+    const isWatched = change.observed === 'watch'
+    if (isWatched && change.type === 'Added') return false
+    const isKnown = change.type === 'Updated' && change.previous && (isWatched || this.#admits(change.object))
     return isKnown ? undefined : this.#state.holds(change.object.metadata.uid, this.sink)
+  }
+
+  /** The object as it was at a position that the sink has settled in an earlier life, or is owed a snapshot since. */
+  settledBefore({ metadata: { uid, resourceVersion } }: KubeObject): void {
+    this.#state.owed(uid, this.sink, resourceVersion)
   }
 
   /** A live change that is nothing to this sink. */
@@ -221,7 +230,7 @@ export class Output {
       if (outcome.type === 'overflowed') this.#lose(change, slot)
       else if (slot) this.watermark.settle(slot)
       if (outcome.type === 'delivered' || outcome.type === 'dead-lettered') this.#settled(change)
-      else this.#unsettled(change)
+      else this.#unsettled(change, outcome)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
       this.#learn(heldIn(change), outcome.type)
       const result = resultOf(change, outcome)
@@ -320,6 +329,7 @@ export class Output {
     this.#floor = undefined
     this.#repaid()
     this.#due = 'restored'
+    this.#noted = { due: undefined, watermark: undefined }
   }
 
   /** The queue overflowed, or the disk has failed: this is gone with all that waited. */
@@ -342,6 +352,7 @@ export class Output {
 
   #owe(debt: Debt): Standing & { readonly type: 'owing' } {
     this.#due = debt.kind
+    this.#state.owes(this.sink, debt.kind)
     const standing = { type: 'owing', debt, slot: undefined } as const
     this.#standing = standing
     return standing
@@ -417,9 +428,11 @@ export class Output {
     if (held && type === 'delivered') this.#untold.told(held.uid)
   }
 
-  #unsettled(change: Notable): void {
+  #unsettled(change: Notable, { type }: Outcome): void {
     const uid = uidOf(change)
-    if (uid !== undefined) this.#state.unsettled(uid, this.sink, whatOf(change))
+    // what an end was merged into may be another end
+    const what = type === 'merged' ? 'version' : whatOf(change)
+    if (uid !== undefined) this.#state.unsettled(uid, this.sink, what)
   }
 
   #owed(change: Change): void {

@@ -303,7 +303,7 @@ export class BridgeStream {
   /** What is remembered of the stream, and how it and each of its sinks begin. */
   async #begin(resource: Resource, stop: AbortSignal) {
     const { name, store, required, onStart } = this.#options
-    await this.note() // what an earlier try has settled
+    await abortable(this.note(), stop) // what an earlier try has settled
     this.#state ??= await abortable(store.stateOf(name), stop)
     const state = this.#state
     const definition = fingerprint([this.#options.definition, resource.group, resource.resource])
@@ -330,6 +330,11 @@ export class BridgeStream {
     for (const output of this.#outputs) {
       const start = plan.sinks.get(output.sink)
       if (start) output.start(ledger, start, () => this.#noteSoon())
+    }
+    if (plan.rung === 'replay') {
+      for (const object of plan.informer?.objects ?? []) {
+        for (const output of this.#outputs) output.settledBefore(object)
+      }
     }
     onStart(plan)
     // the plan holds all objects of the past: nobody keeps it

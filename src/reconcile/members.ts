@@ -1,5 +1,5 @@
 import type { Delta } from '../informer/delta.ts'
-import type { KubeObject, ResourceVersion, Uid } from '../kube/object.ts'
+import { isRemembered, type KubeObject, type ResourceVersion, type Uid } from '../kube/object.ts'
 import { cleanText } from '../lib/clean-text.ts'
 import { SetDigest } from '../lib/set-digest.ts'
 
@@ -40,6 +40,8 @@ export class Members {
   follow(delta: Extract<Delta, { readonly type: 'Added' | 'Updated' | 'Deleted' }>): Effect {
     const { uid } = delta.type === 'Deleted' ? delta.identity : delta.object.metadata
     const was = this.#entries.has(uid)
+    // what is only remembered of it does not say whether it is a member: see `seen`
+    if (this.#admits && delta.type !== 'Deleted' && isRemembered(delta.object)) return undefined
     if (delta.type !== 'Deleted' && (this.#admits?.(delta.object) ?? true)) {
       this.put(delta.object)
       return was ? 'updated' : 'added'
@@ -48,10 +50,7 @@ export class Members {
     return was ? 'deleted' : undefined
   }
 
-  /**
-   * All objects, as they were listed: what is only remembered of an object does not say whether it is a member. They may
-   * be ahead of the stream's position, which follows.
-   */
+  /** All objects, as they were listed. They may be ahead of the stream's position, which follows. */
   seen(objects: Iterable<KubeObject>): void {
     if (!this.#admits) return
     for (const object of objects) {

@@ -232,6 +232,22 @@ test('X8 F13 a restored server: a gap, the differences, and a full snapshot of t
   ])
 })
 
+test('F13 P6 a snapshot begins after the last of the differences at its position, however many there are', async () => {
+  const many = Array.from({ length: 2_500 }, (_, index) => pod(`shop/p${index}`, index + 1))
+  await using stand = new Stand([
+    list(9_000, []),
+    watch({ afterMs: 10 }, new KubeError('reset', 'gone')),
+    list(5_000, []),
+    list(5_000, many),
+    watch(),
+  ])
+  await stand.changes()
+  const changes = await stand.changes(5_000)
+  const begun = changes.indexOf('begin pods/pods:r2 gap full cold at 5000')
+  assert.equal(changes.slice(0, begun).filter((change) => change.startsWith('Added')).length, 2_500)
+  assert.equal(changes.at(-1), 'end at 5000: 2500 items +0 ~0 -0 =2500')
+})
+
 test('I6 a snapshot that is running at the end is aborted', async () => {
   const many = Array.from({ length: 150 }, (_, index) => pod(`shop/p${index}`, index + 1))
   const rig = new Rig([list(200, many), watch()])

@@ -133,7 +133,8 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     }
     if (this.#running) return inStep() && audience.hasRoom() ? this.#advance(position, this.#running) : undefined
     const due = this.#agenda.next
-    if (due && (isUrgent(due) || audience.hasRoom())) {
+    // a rest of a list is at its begin's position too: no copy could tell that it came later
+    if (due && inStep() && (isUrgent(due) || audience.hasRoom())) {
       return [this.#begin(position, { ...due, listeners: this.#agenda.take() })]
     }
     return undefined
@@ -178,7 +179,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   }
 
   *#makeUp(resourceVersion: ResourceVersion, debt: Debt): Generator<Notable<T>> {
-    const { audience, store } = this.#options
+    const { audience, inStep, store } = this.#options
     const observedAt = this.#observedAt()
     if (!debt.announced) {
       debt.announce()
@@ -188,6 +189,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
       if (!debt.announced || !(debt.isUrgent || audience.hasRoom())) return
       const held = debt.next()
       if (!held) {
+        if (!inStep()) return
         const reason = debt.kind === 'new' ? 'startup' : 'gap'
         yield this.#begin(resourceVersion, { reason, mode: 'full', listeners: this.#agenda.takeAll() })
         return

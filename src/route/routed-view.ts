@@ -74,7 +74,10 @@ export class RoutedView {
     this.sink = first.shape.sink
     this.stream = { ...first.shape, on: streamOn(this.shapes) }
     this.definition = JSON.stringify(rules.map(definitionOf))
-    this.admits = rules.at(-1)?.admits && ((object) => this.match(object) !== undefined)
+    const holdsAll = rules.at(-1)?.admits === undefined
+    // of one route it is the same for all its sinks: what is kept for it is shared
+    if (rules.length === 1) this.admits = first.admits
+    else if (!holdsAll) this.admits = (object) => this.match(object) !== undefined
   }
 
   /** The view of a sink on a stream; undefined: no route leads there. No route at all = everything that is usual. */

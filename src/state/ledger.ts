@@ -1,5 +1,5 @@
 import { compareResourceVersions, type ResourceVersion, type Uid } from '../kube/object.ts'
-import { type LedgerEntry, MOST_SINKS, type StateRecord } from './record.ts'
+import { type DebtKind, type LedgerEntry, MOST_SINKS, type StateRecord } from './record.ts'
 import type { Kept } from './store.ts'
 import type { StreamState } from './stream-state.ts'
 
@@ -146,6 +146,11 @@ export class Ledger {
   owed(uid: Uid, sink: string, version: ResourceVersion): void {
     const entry = this.#state.entries.get(uid)
     if (entry) this.#tell(uid, entry, sink, version)
+  }
+
+  /** The sink is owed what it was not told. That is known from now on wherever this is written down whole. */
+  owes(sink: string, kind: DebtKind): void {
+    this.#state.apply({ type: 'debt', stream: this.#state.stream, sink, kind })
   }
 
   /** The server has another history: versions from before mean nothing. */
