@@ -52,7 +52,7 @@ export class RandomCluster {
     if (step.type === 'delete') {
       const uid = known ?? ''
       this.#objects.set(key, `gone:${uid}`)
-      const gone = { identity: { name: key, uid: uid as Uid }, object: undefined, finalStateKnown: false, gone: false }
+      const gone = { identity: { name: uid, uid: uid as Uid }, object: undefined, finalStateKnown: false, gone: false }
       return {
         change: { type: 'Deleted', ...gone, ...seen },
         key,
