@@ -26,6 +26,7 @@ import {
   informerOptions,
   observeChange,
   observeSnapshot,
+  observeVerified,
   streamFailed,
   type Telemetry,
   tellDraining,
@@ -316,7 +317,7 @@ export class Bridge {
       name,
       cluster,
       scope: { ...(namespace && { namespaces: [namespace] }), ...selectors },
-      resync: { everyMs: parseDuration(resync.every), snapshot: resync.snapshot },
+      resync: { everyMs: parseDuration(resync.every), snapshot: resync.snapshot, verify: resync.verify },
       outputs: (ended) =>
         views.flatMap((routed) => {
           const sink = this.#sinks.find((one) => one.name === routed.sink)
@@ -349,6 +350,7 @@ export class Bridge {
       informer: (found, start) => informers.get(name, found, selection, start),
       onStart: (plan) => tellStart(name, plan, this.#telemetry),
       onChange: (change, sink) => observeChange(name, change, this.#telemetry, sink),
+      onVerified: (verified) => observeVerified(name, verified, this.#telemetry),
       onSkipped: () => this.#telemetry.metrics.stream(name).snapshotSkipped(),
       onError: (error) => streamFailed(name, error, this.#telemetry.states),
       snapshotId: () => randomBytes(9).toString('base64url'),

@@ -218,7 +218,7 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
       name: `s/${resources[index]?.resource}`,
       cluster: 'c',
       scope: index === 0 ? {} : { labelSelector: 'app=s' },
-      resync: { everyMs: 0, snapshot: 'off' },
+      resync: { everyMs: 0, snapshot: 'off', verify: false },
       outputs: (ended) =>
         workers.map(
           (one, which) =>
@@ -239,6 +239,7 @@ async function run(steps: readonly Step[], settings: Settings): Promise<Result> 
       informer: () => informer,
       onChange: () => {},
       onSkipped: () => {},
+      onVerified: () => {},
       onError: (error) => {
         throw error
       },

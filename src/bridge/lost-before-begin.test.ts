@@ -49,7 +49,7 @@ test('I3 deletions that are dropped just before the begin of their catch-up are 
     name: stream,
     cluster: 'c',
     scope: {},
-    resync: { everyMs: 0, snapshot: 'off' },
+    resync: { everyMs: 0, snapshot: 'off', verify: false },
     required: ['audit'],
     store,
     definition: 'd',
@@ -72,6 +72,7 @@ test('I3 deletions that are dropped just before the begin of their catch-up are 
     },
     onChange: () => {},
     onSkipped: () => {},
+    onVerified: () => {},
     onError: (error) => {
       throw error
     },

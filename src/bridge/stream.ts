@@ -23,6 +23,7 @@ import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from
 import { identityOfKey } from '../reconcile/held.ts'
 import { type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
+import type { Verified, VerifiedServer } from '../reconcile/verifier.ts'
 import { Ledger } from '../state/ledger.ts'
 import type { StateRecord } from '../state/record.ts'
 import type { StateStore } from '../state/store.ts'
@@ -50,7 +51,7 @@ export interface BridgeStreamOptions {
   readonly discover: () => Promise<Resource>
   /** Shared with every other stream over the same objects; already started, until the bridge stops. */
   readonly informer: (resource: Resource, start: InformerStart<KubeObject> | undefined) => Informer
-  readonly past: (resource: Resource) => PastOfServer
+  readonly past: (resource: Resource) => PastOfServer & Pick<VerifiedServer, 'pages'>
   /** What the stream is about, besides its resource: a change of it is noticed after a restart. */
   readonly definition: unknown
   /** How it has started. */
@@ -62,6 +63,8 @@ export interface BridgeStreamOptions {
   readonly onChange: (change: Change, sink?: string) => void
   /** A scheduled snapshot was left out for a sink, because the one before has not ended. */
   readonly onSkipped: () => void
+  /** The store was compared with the server. */
+  readonly onVerified: (verified: Verified) => void
   /** Something failed that is tried again. */
   readonly onError: (error: unknown) => void
   readonly snapshotId: () => string
@@ -239,7 +242,7 @@ export class BridgeStream {
   }
 
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
-    const { name, cluster, scope, resync, onSkipped, clock, random, snapshotId } = this.#options
+    const { name, cluster, scope, resync, onSkipped, onVerified, clock, random, snapshotId } = this.#options
     const { ledger, informer, rung, notBefore } = await this.#begin(resource, stop)
     if (rung === 'replay') this.#syncedAt = 'first progress'
     if (rung === 'compare') this.#syncedAt = notBefore
@@ -252,7 +255,9 @@ export class BridgeStream {
     }
     const translate = createTranslator({ cluster, stream: name, resource, scope })
     const audiences = this.#audiences
-    const parts = { stream: name, reader, store, audiences, resync, onSkipped, clock, random, snapshotId }
+    const server = { pages: this.#options.past(resource).pages, relist: () => informer.relist() }
+    const watched = { server, onSkipped, onVerified }
+    const parts = { stream: name, reader, store, audiences, resync, ...watched, clock, random, snapshotId }
     const reconciler = new Reconciler({ ...parts, ...(notBefore && { notBefore }) })
     this.#reconciler = reconciler
     const following = { ledger, translate, store }

@@ -7,6 +7,7 @@ import type { InformerFault, InformerOptions } from '../informer/index.ts'
 import { type KubeObject, type UnreadReason, unreadReason } from '../kube/object.ts'
 import { takenFrom } from '../kube/taken.ts'
 import type { Change, Snapshot, SnapshotOutcome } from '../reconcile/change.ts'
+import type { Verified } from '../reconcile/verifier.ts'
 import type { Redact } from '../redact/redact.ts'
 import { failureReasons } from '../route/expression.ts'
 import type { WhereObserver } from '../route/routed-view.ts'
@@ -215,6 +216,41 @@ export function observeChange(stream: string, change: Change, { metrics, logger 
     case 'Progress':
     case 'SnapshotItem':
     case 'SnapshotEnd': // told by each sink that has it: observeSnapshot
+  }
+}
+
+const MOST_NAMED = 5
+
+/** Whether the store of a stream is what the server has. */
+export function observeVerified(stream: string, verified: Verified, { metrics, logger, states }: Telemetry): void {
+  const key = `verification of stream ${stream}`
+  switch (verified.type) {
+    case 'right':
+      states.tell({
+        key,
+        state: 'right',
+        level: 'info',
+        message: 'the store is what the API server has',
+        fields: { stream },
+      })
+      return
+    case 'unknown': {
+      const { error } = verified
+      const reason = error instanceof Error ? error.message : String(error)
+      const message = 'the store could not be compared with the API server: the scheduled snapshot is left out'
+      states.tell({ key, state: reason, level: 'warn', message, fields: { stream, reason } })
+      return
+    }
+    case 'drift': {
+      const { found } = verified
+      if (found.length === 0) return // told when it was found; it is not mended yet
+      metrics.stream(stream).drift(found.length)
+      const some = found.slice(0, MOST_NAMED).map(({ what, key: name }) => `${what} ${name}`)
+      const message =
+        'the store is not what the API server has: a watch has left changes out. They are listed and told now'
+      logger.error({ stream, objects: found.length, some }, message)
+      return
+    }
   }
 }
 

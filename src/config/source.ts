@@ -59,6 +59,12 @@ export const sourceSchema = {
             '`full`: every object. `delta`: only what the sink does not have, so of an idle cluster begin and end. `markers`: begin and end, never an object. `off`: no scheduled snapshot.',
           default: 'delta',
         },
+        verify: {
+          type: 'boolean',
+          description:
+            'Before each of them the API server is asked for all objects, page by page, at exactly the position of the stream. What the bridge has missed is counted, logged and told.',
+          default: false,
+        },
       },
     },
   },

@@ -16,6 +16,7 @@ import { Lockstep } from './lockstep.ts'
 import { type InformerFault, type StreamObserver, silentObserver } from './observer.ts'
 import { reflect } from './reflector.ts'
 import { type ReflectorOptions, reflectorDefaults } from './reflector-options.ts'
+import { RelistRequest } from './relist-request.ts'
 import { beforeList, newestOf, type State } from './state.ts'
 import type { Item, WatchEvent } from './watch-event.ts'
 
@@ -91,6 +92,7 @@ export class Informer<T extends KubeObject = KubeObject> {
   readonly #clock: Clock
   readonly #store: Store<T>
   readonly #changed = new Condition()
+  readonly #relist = new RelistRequest()
   readonly #queue: DeltaQueue<T>
   readonly #source: DeltaSource<T>
   readonly #lockstep: Lockstep<T>
@@ -170,6 +172,11 @@ export class Informer<T extends KubeObject = KubeObject> {
     this.#running ??= this.#run(signal)
   }
 
+  /** Lists again as soon as a watch is open: what differs from the store follows, as after a gap. */
+  relist(): void {
+    this.#relist.ask()
+  }
+
   /** Resolves when a started informer has stopped and its watch, timers and handlers rest; at once if never started. */
   async stopped(): Promise<void> {
     await this.#running
@@ -234,6 +241,7 @@ export class Informer<T extends KubeObject = KubeObject> {
       clock: this.#clock,
       random: this.#options.random ?? Math.random,
       observer: this.#options.observer ?? silentObserver,
+      relist: this.#relist,
     }
     try {
       for await (const items of reflect(this.#api, options, signal, this.#prime())) {

@@ -1,8 +1,11 @@
 import type { KubeError, KubeErrorCode } from '../kube/errors.ts'
 import type { ObjectKey, ResourceVersion } from '../kube/object.ts'
 
-/** `closed`: by the server, cleanly. `short`: cleanly, but within a second and without a single frame. */
-export type WatchEnd = 'closed' | 'short' | KubeErrorCode
+/**
+ * `closed`: by the server, cleanly. `short`: cleanly, but within a second and without a single frame. `relist`: by the
+ * reflector, which was asked for a list.
+ */
+export type WatchEnd = 'closed' | 'short' | 'relist' | KubeErrorCode
 
 /** How a list came: as a watch that begins with the objects, or page by page. */
 export type ListWay = 'streamed' | 'paged'

@@ -1,6 +1,7 @@
 import type { BackoffOptions, Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { StreamObserver } from './observer.ts'
+import type { RelistRequest } from './relist-request.ts'
 
 export interface ReflectorOptions {
   /** Objects per page of a list that is not streamed. client-go: 500. */
@@ -11,6 +12,8 @@ export interface ReflectorOptions {
   readonly clock: Clock
   readonly random: Random
   readonly observer: StreamObserver
+  /** @default never */
+  readonly relist?: RelistRequest
 }
 
 export const reflectorDefaults = {

@@ -72,7 +72,8 @@ export async function step<T extends KubeObject>(
       case 'Listed':
         return await openWatch(state, api, options, signal)
       case 'Watching': {
-        const chunk = await abortable(state.chunks.next(), signal)
+        const chunk = await abortable(options.relist?.before(state.chunks.next()) ?? state.chunks.next(), signal)
+        if (chunk === 'asked') return await listAgain(state, options)
         return chunk.done ? await watchClosed(state, options) : await readWatch(state, chunk.value, options)
       }
       default:
@@ -113,6 +114,17 @@ async function begin<T extends KubeObject>(
   if (ask.type === 'Pages') return firstPage(state, await api.list({ limit: options.pageSize }, signal), options)
   if (api.streaming?.works) return await openStream({ ...state, ask }, api, options, signal)
   return [[], { ...state, ask: { type: 'Pages' } }]
+}
+
+/** What the watch has not told yet is in the list. */
+async function listAgain<T extends KubeObject>(
+  state: State<T> & { type: 'Watching' },
+  { relist, observer }: ReflectorOptions,
+): Promise<Step<T>> {
+  relist?.take()
+  await close(state.frames)
+  observer.watchEnded('relist')
+  return [[], beforeList('drift', newestOf(state))]
 }
 
 /** A watch at a version that the server has yet to reach opens, and drops all that comes before it. */

@@ -13,6 +13,8 @@ export type InitCause =
   | 'server-error'
   | 'unusable'
   | 'short-watch'
+  /** It was asked for, because the store is not what the server has. */
+  | 'drift'
   | 'gone'
 
 /**

@@ -33,4 +33,6 @@ export interface ResyncOptions {
   readonly everyMs: number
   /** What a scheduled snapshot holds; `off`: none is scheduled. The first is always full. */
   readonly snapshot: 'full' | 'delta' | 'markers' | 'off'
+  /** Whether the server is asked before, whether the store is right. If that cannot be known, the snapshot is left out. */
+  readonly verify: boolean
 }

@@ -18,6 +18,7 @@ import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from
 import { type Admits, Members } from './members.ts'
 import { Schedule } from './schedule.ts'
 import { Snapshots } from './snapshots.ts'
+import { type Verified, type VerifiedServer, Verifier } from './verifier.ts'
 
 export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
   /** Name of the stream: `<source>/<resource>[/<namespace>]`. */
@@ -28,7 +29,10 @@ export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
   /** No snapshot begins before this position. @default the first one */
   readonly notBefore?: ResourceVersion
   readonly resync: ResyncOptions
-  /** A scheduled snapshot was left out: the one before has not ended for this audience, or has not begun. */
+  /** For `resync.verify`. */
+  readonly server?: VerifiedServer
+  readonly onVerified?: (verified: Verified) => void
+  /** A scheduled snapshot was left out: the one before has not ended for this audience, or what is there is not known. */
   readonly onSkipped?: (audience: A) => void
   /** The random part of a snapshot's id: unique among all snapshots of the stream, also after a restart. */
   readonly snapshotId: () => string
@@ -52,6 +56,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   readonly #groups: readonly Group<T>[]
   readonly #snapshots: ReadonlyMap<A, Snapshots<T>>
   readonly #schedule: Schedule
+  readonly #verifier: Verifier<T> | undefined
   #position: ResourceVersion | undefined
   #notBefore: ResourceVersion | undefined
   #isStarted = false
@@ -75,7 +80,8 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     this.#snapshots = new Map(audiences.map((audience) => [audience, snapshotsFor(audience)]))
     this.#groups = [...groups.values()]
     const { resync, clock, random } = options
-    this.#schedule = new Schedule({ everyMs: resync.everyMs, due: () => this.#periodic(), clock, random })
+    this.#schedule = new Schedule({ everyMs: resync.everyMs, due: () => this.#due(), clock, random })
+    this.#verifier = this.#createVerifier()
   }
 
   /** The resourceVersion that the stream has read up to; undefined until the first list is in. */
@@ -119,6 +125,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
       while (!signal.aborted) {
         const deltas = reader.take()
         for (const portion of this.#apply(deltas)) yield portion
+        this.#verifier?.advance()
         let isIdle = deltas.length === 0
         for (const [audience, snapshots] of this.#snapshots) {
           const changes = this.#hasStarted() && this.#position && snapshots.next(this.#position)
@@ -130,9 +137,35 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
       }
     } finally {
       this.#schedule[Symbol.dispose]()
+      await this.#verifier?.[Symbol.asyncDispose]()
       for (const snapshots of this.#snapshots.values()) snapshots[Symbol.dispose]()
     }
     if (this.#position) yield* this.#abort(this.#position, 'the stream was stopped')
+  }
+
+  #createVerifier(): Verifier<T> | undefined {
+    const { server, store, reader, resync, clock, random } = this.#options
+    if (!server || !resync.verify) return undefined
+    return new Verifier({
+      server,
+      store,
+      position: () => this.#position,
+      inStep: () => reader.inStep,
+      onListed: () => this.#wake(),
+      onVerified: (verified) => {
+        this.#options.onVerified?.(verified)
+        if (verified.type === 'right') this.#periodic()
+        else if (verified.type === 'unknown') this.#skip()
+      },
+      clock,
+      random,
+    })
+  }
+
+  #due(): void {
+    if (!this.#verifier) this.#periodic()
+    else if (this.#verifier.isBusy) this.#skip()
+    else this.#verifier.start()
   }
 
   #periodic(): void {
@@ -143,6 +176,10 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
       if (snapshots.isBusy) onSkipped?.(audience)
       else snapshots.request({ reason: 'periodic', mode: resync.snapshot })
     }
+  }
+
+  #skip(): void {
+    for (const audience of this.#snapshots.keys()) if (audience.takesSnapshots) this.#options.onSkipped?.(audience)
   }
 
   /** Resolves when there is something to do, or `signal` aborted. */
@@ -195,6 +232,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   /** The server has another history now: no snapshot of the old one can end, and a full one of the new is owed. */
   #startOver(position: ResourceVersion): Iterable<Portion<T, A>> {
     this.#notBefore = undefined
+    this.#verifier?.startOver()
     for (const snapshots of this.#snapshots.values()) snapshots.require('gap')
     return this.#abort(position, 'the server was restored')
   }
@@ -209,6 +247,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   #follow(delta: Delta<T>): void {
     if (delta.type === 'Progress' || delta.type === 'Gap') return
     const { uid } = delta.type === 'Deleted' ? delta.identity : delta.object.metadata
+    this.#verifier?.follow(uid)
     for (const { members, snapshots } of this.#groups) {
       const effect = members.follow(delta)
       if (effect) for (const one of snapshots) one.follow(effect, uid)

@@ -29,6 +29,8 @@ export interface StreamMetrics {
     readonly result: 'completed' | 'aborted'
     readonly items: number
   }): void
+  /** Objects of which the store did not hold what the server has, although the watch was in order. */
+  drift(count: number): void
   /** A scheduled one that was left out, because the one before has not ended. */
   snapshotSkipped(): void
 }
@@ -50,6 +52,7 @@ export class StreamFamilies {
   readonly #stale
   readonly #gaps
   readonly #snapshots
+  readonly #drift
   readonly #running
   readonly #items
   readonly #duration
@@ -81,6 +84,10 @@ export class StreamFamilies {
       'Snapshots by how they ended: completed, aborted, or skipped because the one before had not ended.',
       'reason',
       'result',
+    )
+    this.#drift = counter(
+      'reconcile_drift_total',
+      'Objects that were not as the server has them, as `resync.verify` found out. Anything but 0 is a fault.',
     )
     this.#running = gauge('snapshot_running', 'Sinks that are being sent a snapshot.')
     this.#items = gauge('snapshot_items', 'Objects in the last complete snapshot.')
@@ -126,6 +133,7 @@ export class StreamFamilies {
     }
     for (const child of [...Object.values(lists), ...Object.values(watches)]) child.inc(0)
     for (const cause of ['expired', 'restored', 'overflow']) this.#gaps.inc({ stream, cause }, 0)
+    this.#drift.inc({ stream }, 0)
     const heard = () => this.#bookmarks.set(stream, clock.monotonic() / 1000)
     /** When what is being sent to each sink began. */
     const running = new Map<string, number>()
@@ -161,6 +169,7 @@ export class StreamFamilies {
         this.#items.set({ stream }, items)
         if (began !== undefined) this.#duration.set({ stream }, (clock.monotonic() - began) / 1000)
       },
+      drift: (count) => this.#drift.inc({ stream }, count),
       snapshotSkipped: () => this.#snapshots.inc({ stream, reason: 'periodic', result: 'skipped' }),
     }
   }

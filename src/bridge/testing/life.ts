@@ -201,7 +201,10 @@ export class Life {
       name: streamName,
       cluster: 'c',
       scope: {},
-      resync: lives.resync === 'off' ? { everyMs: 0, snapshot: 'off' } : { everyMs: RESYNC_MS, snapshot: lives.resync },
+      resync:
+        lives.resync === 'off'
+          ? { everyMs: 0, snapshot: 'off', verify: false }
+          : { everyMs: RESYNC_MS, snapshot: lives.resync, verify: false },
       required: this.#sinks.filter(({ sink }) => sink.isRequired).map(({ sink }) => sink.name),
       store: this.store,
       definition,
@@ -217,6 +220,7 @@ export class Life {
         return informer
       },
       onSkipped: () => {},
+      onVerified: () => {},
       onChange: (change) => {
         if (change.type === 'Gap') this.#world.count(`gaps: ${change.cause}`)
         if (change.type === 'SnapshotAborted') this.#world.count('aborted')
