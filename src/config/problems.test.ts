@@ -480,7 +480,7 @@ const cases: readonly Case[] = [
     [
       'c.yaml:4:52 sources[0].resync.every: is a number; expected a duration such as 500ms, 10s, 5m or 1h',
       'c.yaml:4:66 sources[0].resync.snapshot: "deltas" is not valid; did you mean delta?',
-      'c.yaml:4:74 sources[0].resync.verified: unknown key; did you mean verify?',
+      'c.yaml:4:74 sources[0].resync.verified: unknown key; expected one of every, snapshot, verify',
     ],
   ],
   ['a mapping of routes', file.routes('  a: b'), ['c.yaml:4:3 routes: is a mapping; expected a list']],

@@ -1,5 +1,6 @@
 /** `deltawire snapshot` against a real bridge on a real API server: whole, in part, and what cannot be asked for. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { Copy, decodeStructured } from '../../src/events/index.ts'
 import { eventually } from '../support/eventually.ts'
@@ -175,3 +176,40 @@ test('P6 a requested snapshot that a sink cannot take is aborted, and who waits 
   assert.equal(new Set(lines.map(([, began]) => began.snapshotId)).size, 2, 'the one that ran, and one for the rest')
   assert.deepEqual(types(), ['begin', 'item', 'end', 'begin', 'item', 'end'])
 })
+
+test('what docs/snapshots.md shows is what one gets', async () => {
+  const [, shown = ''] = /^```console\n([\s\S]*?)^```/m.exec(await readFile('docs/snapshots.md', 'utf8')) ?? []
+  const examples = shown.split(/^\$ deltawire /m).slice(1)
+  assert.equal(examples.length, 3)
+  await using server = await startCluster(['shop', 'pay'])
+  for (const [namespace, name, app] of [
+    ['shop', 'a', 'web'],
+    ['shop', 'b', 'web'],
+    ['pay', 'c', 'db'],
+  ] as const) {
+    await create(server, namespace, name, app)
+  }
+  await using bridge = await startBridge({
+    kubeconfig: await server.kubeconfig(),
+    config: {
+      sources: [{ name: 'settings', resources, labelSelector: 'app', resync: { snapshot: 'off' } }],
+      sinks: [{ name: 'audit', type: 'stdout' }],
+    },
+  })
+  await bridge.ready()
+  const url = await bridge.adminUrl()
+  for (const example of examples) {
+    const [command = '', ...expected] = example.trimEnd().split('\n')
+    const { out, err } = await ask(bridge, ...command.split(' '))
+    const got = (out + err)
+      .replace(url, 'http://127.0.0.1:8090')
+      .replaceAll(/[0-9a-f]{64}/g, '64 digits')
+      .trimEnd()
+    assert.equal(withoutIds(got), withoutIds(expected.join('\n')), command)
+  }
+})
+
+/** Snapshots have a random part. */
+function withoutIds(text: string): string {
+  return text.replaceAll(/(?<=began \S+:)\S+/g, 'random')
+}
