@@ -103,8 +103,8 @@ export function drawPlan(seed: number, length: Length): Plan {
     settlesFirst: length === 'short' || draw.chance(0.75),
   }
   if (length === 'long') {
-    const rounds = Array.from({ length: draw.whole(2, 4) }, () => round(draw))
-    return { ...settings, rounds, rests: draw.chance(0.4) }
+    const rounds = Array.from({ length: draw.whole(1, 3) }, () => round(draw))
+    return { ...settings, rounds, rests: draw.chance(0.3) }
   }
   const killed: Happening = { ...bridgeEnds(draw), signal: 'SIGKILL', forgets: true }
   const rounds: Round[] = [
