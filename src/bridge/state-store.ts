@@ -27,7 +27,7 @@ export function openState({ type, path = '', fsync }: StateOptions, telemetry: T
     observer: {
       opened: (found) => logger.info({ path, ...found }, 'the state is kept on disk'),
       damaged: (damage) => {
-        const level = damage.type === 'corrupt' ? 'error' : 'warn'
+        const level = damage.type === 'corrupt' || damage.type === 'truncated' ? 'error' : 'warn'
         logger[level]({ path, ...damage }, damageWords[damage.type])
       },
       failed: (reason) => tell('failed', reason),
@@ -40,7 +40,9 @@ export function openState({ type, path = '', fsync }: StateOptions, telemetry: T
 const damageWords = {
   torn: 'the last entry of the state was not written to its end, as after a crash, and is cut off; nobody relied on it',
   corrupt:
-    'the state has changed on the disk: what sinks hold is not known any more, so each gets a full snapshot; the bytes are kept in `setAside`',
+    'the state has changed on the disk, or another version wrote it: what sinks hold is not known any more, so each gets a full snapshot; the bytes are kept in `setAside`',
+  truncated:
+    'the end of the state is gone from the disk: what sinks hold is not known any more, so each gets a full snapshot',
   cursor: 'where the state begins is not known: it is read from the beginning',
 } as const
 

@@ -6,7 +6,7 @@ import { codeOf, type Disk } from './disk.ts'
 export type Cursor =
   /** There is none yet: the beginning. */
   | { readonly type: 'new'; readonly offset: number }
-  | { readonly type: 'read'; readonly offset: number }
+  | { readonly type: 'read'; readonly offset: number; readonly end: number | undefined }
   | { readonly type: 'damaged'; readonly offset: number; readonly file: string }
 
 const NAME = 'cursor'
@@ -17,20 +17,28 @@ export async function readCursor(folder: string, disk: Disk): Promise<Cursor> {
   await disk.remove(`${file}.new`)
   const text = await readText(file, disk)
   if (text === undefined) return { type: 'new', offset: 0 }
-  const [, digits = '', sum] = /^(\d{1,16}) ([0-9a-f]{8})\n$/.exec(text) ?? []
-  const offset = Number(digits)
-  if (sum !== checksum(digits) || !Number.isSafeInteger(offset)) return { type: 'damaged', offset: 0, file }
-  return { type: 'read', offset }
+  const [, numbers = '', sum] = /^(\d{1,16}(?: \d{1,16})?) ([0-9a-f]{8})\n$/.exec(text) ?? []
+  const [offset = 0, end] = numbers.split(' ').map(Number)
+  if (sum !== checksum(numbers) || !Number.isSafeInteger(offset)) return { type: 'damaged', offset: 0, file }
+  return { type: 'read', offset, end }
 }
 
-/** Durable when it resolves; until then, and if it rejects, the old one stands. */
-export async function writeCursor(folder: string, offset: number, disk: Disk): Promise<void> {
+/**
+ * Durable when it resolves; until then, and if it rejects, the old one stands. `end`: so far the log went, for who wants to
+ * know whether some of it is gone.
+ */
+export async function writeCursor(
+  folder: string,
+  { offset, end }: { readonly offset: number; readonly end: number | undefined },
+  disk: Disk,
+): Promise<void> {
+  const numbers = end === undefined ? String(offset) : `${offset} ${end}`
   const path = join(folder, NAME)
   const temporary = `${path}.new`
   await disk.remove(temporary)
   const file = await disk.open(temporary, 'create')
   try {
-    await file.write(Buffer.from(`${offset} ${checksum(String(offset))}\n`), 0)
+    await file.write(Buffer.from(`${numbers} ${checksum(numbers)}\n`), 0)
     await file.sync()
   } finally {
     await file.close()

@@ -13,6 +13,14 @@ export type Damage =
   /** Where to go on is not known: it is read from the beginning, and what was done may be done again. */
   | { readonly type: 'cursor'; readonly file: string }
 
+/** The log ends before it did: what was acknowledged from `offset` to `to` is gone. Found only where the end is noted. */
+export interface Truncation {
+  readonly type: 'truncated'
+  readonly folder: string
+  readonly offset: number
+  readonly to: number
+}
+
 /** Damage of this kind can be met long after a journal was opened. */
 export type Corruption = Extract<Damage, { type: 'corrupt' }>
 

@@ -46,7 +46,10 @@ async function listen(path: string): Promise<Server | undefined> {
     return server
   } catch (error) {
     if (codeOf(error) === 'EADDRINUSE') return undefined
-    throw new Error(`${path}: the folder cannot be locked (${codeOf(error) ?? String(error)})`, { cause: error })
+    const why = codeOf(error) ?? String(error)
+    throw new Error(`${path}: the folder cannot be locked (${why}): it must be one that this process may write`, {
+      cause: error,
+    })
   }
 }
 

@@ -11,7 +11,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 import { type Cursor, readCursor, writeCursor } from './cursor.ts'
-import { type Corruption, type Damage, JournalCorrupt } from './damage.ts'
+import { type Corruption, type Damage, JournalCorrupt, type Truncation } from './damage.ts'
 import { type Disk, realDisk } from './disk.ts'
 import { lockFolder } from './folder-lock.ts'
 import { decodeHeader, encodeFrame, HEADER_BYTES, isIntact } from './frame.ts'
@@ -21,7 +21,7 @@ import { type Frame, readFrames } from './segment.ts'
 import { type SegmentExtent, Segments } from './segments.ts'
 import { SerialWork } from './serial-work.ts'
 
-export type { Corruption, Damage } from './damage.ts'
+export type { Corruption, Damage, Truncation } from './damage.ts'
 export { JournalCorrupt, JournalError } from './damage.ts'
 export type { Frame } from './segment.ts'
 
@@ -44,8 +44,15 @@ export interface JournalOptions {
   readonly groupMs?: number
   /** So many bytes wait no longer. @default 1 MiB */
   readonly groupBytes?: number
+  /**
+   * Whether it is noted, within a second, how far the log went: then a log that was cut off at the end of a record is
+   * told from one that ends there. @default no
+   */
+  readonly notesEnd?: 'yes' | 'no'
   /** Told of what fails in the background and is tried again; nothing is lost by it. */
   readonly onFault?: (error: unknown) => void
+  /** The cursor, of which that was told, is written. */
+  readonly onHealed?: () => void
   /** @default the one of this machine */
   readonly disk?: Disk
 }
@@ -55,6 +62,8 @@ const CURSOR_EVERY_MS = 1_000
 export class Journal implements AsyncDisposable {
   /** What opening it found and mended. */
   readonly damage: readonly Damage[]
+  /** Not told where something is corrupt: then the log was cut off on purpose. */
+  readonly truncation: Truncation | undefined
   readonly #options: JournalOptions & { readonly maxPayloadBytes: number }
   readonly #disk: Disk
   readonly #lock: AsyncDisposable
@@ -63,7 +72,8 @@ export class Journal implements AsyncDisposable {
   /** All that changes files goes through it, one after the other. */
   readonly #work: SerialWork
   #cursor: number
-  #cursorOnDisk: number | undefined
+  #onDisk: Noted | undefined
+  #cursorFails = false
   #cursorTimer: Disposable | undefined
   #closing: Promise<void> | undefined
 
@@ -74,8 +84,9 @@ export class Journal implements AsyncDisposable {
     this.#lock = lock
     this.#segments = segments
     this.#cursor = cursor.offset
-    this.#cursorOnDisk = cursor.type === 'read' ? cursor.offset : undefined
+    this.#onDisk = cursor.type === 'read' ? cursor : undefined
     this.damage = damage
+    this.truncation = truncationOf(options.folder, found)
     this.#work = new SerialWork()
     this.#writer = new LogWriter({ ...options, segments, end, work: this.#work })
   }
@@ -138,7 +149,9 @@ export class Journal implements AsyncDisposable {
     const { maxPayloadBytes } = this.#options
     const long = payloads.find(({ length }) => length > maxPayloadBytes)
     if (long) throw new RangeError(`a record of ${long.length} bytes: at most ${maxPayloadBytes} fit`)
-    return this.#writer.append(payloads.map(encodeFrame))
+    const appended = this.#writer.append(payloads.map(encodeFrame))
+    if (this.#options.notesEnd === 'yes') this.#noteLater()
+    return appended
   }
 
   /**
@@ -233,26 +246,39 @@ export class Journal implements AsyncDisposable {
     if (this.#closing !== undefined) return
     this.#cursorTimer ??= this.#options.clock.after(CURSOR_EVERY_MS, () => {
       this.#cursorTimer = undefined
-      void this.#noteCursor().catch((error: unknown) => {
-        this.#options.onFault?.(error)
-        this.#noteLater()
-      })
+      void this.#noteCursor().then(
+        () => {
+          if (this.#cursorFails) this.#options.onHealed?.()
+          this.#cursorFails = false
+        },
+        (error: unknown) => {
+          this.#cursorFails = true
+          this.#options.onFault?.(error)
+          this.#noteLater()
+        },
+      )
     })
   }
 
   /** The segments first: on a full disk there is room for the cursor only then. */
   async #noteCursor(): Promise<void> {
     await this.#work.run(async () => {
-      const offset = this.#cursor
-      if (offset === this.#cursorOnDisk) return
-      await this.#segments.deleteBelow(offset)
-      await writeCursor(this.#options.folder, offset, this.#disk)
-      this.#cursorOnDisk = offset
+      const noted = { offset: this.#cursor, end: this.#options.notesEnd === 'yes' ? this.end : undefined }
+      if (noted.offset === this.#onDisk?.offset && noted.end === this.#onDisk.end) return
+      await this.#segments.deleteBelow(noted.offset)
+      await writeCursor(this.#options.folder, noted, this.#disk)
+      this.#onDisk = noted
     })
   }
 }
 
 const DEFAULT_MAX_PAYLOAD = 16 * 2 ** 20
+
+/** What the cursor's file says. */
+interface Noted {
+  readonly offset: number
+  readonly end: number | undefined
+}
 
 interface Found {
   readonly disk: Disk
@@ -261,4 +287,10 @@ interface Found {
   readonly end: number
   readonly cursor: Cursor
   readonly damage: readonly Damage[]
+}
+
+function truncationOf(folder: string, { cursor, end, damage }: Found): Truncation | undefined {
+  const to = cursor.type === 'read' ? cursor.end : undefined
+  if (to === undefined || to <= end || damage.some(({ type }) => type === 'corrupt')) return undefined
+  return { type: 'truncated', folder, offset: end, to }
 }

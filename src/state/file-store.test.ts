@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { eventually } from '../../test/support/eventually.ts'
-import { FaultyDisk, temporaryFolder } from '../journal/testing/kit.ts'
+import { append, FaultyDisk, openJournal, temporaryFolder } from '../journal/testing/kit.ts'
 import type { ResourceVersion, Uid } from '../kube/object.ts'
 import { systemClock } from '../lib/clock.ts'
 import { ManualClock } from '../lib/manual-clock.ts'
 import { FileStore, type FileStoreOptions } from './file-store.ts'
-import type { StateRecord } from './record.ts'
+import { encodeRecords, type StateRecord } from './record.ts'
 import { StreamState } from './stream-state.ts'
 
 const pods = 'all/pods'
@@ -153,9 +153,8 @@ test('F39 while the disk is full writes wait, in order, and go on when there is 
     disk.fails = (operation) => (operation === 'write' ? 'ENOSPC' : undefined)
     const writes = Promise.all([store.write([entry('u1', '5')]), store.write([entry('u1', '6'), watermark('6')])])
     await eventually(() => store.problem !== undefined, { what: 'the store says why it waits' })
-    assert.match(store.problem ?? '', /full|ENOSPC|no room/i)
+    assert.equal(store.problem, `${folder.path}: the disk has no room (ENOSPC): make room, or give its volume more`)
     disk.fails = () => undefined
-    await eventually(() => clock.pending > 0, { what: 'it waits for the next try' })
     await clock.advance(5_000)
     await writes
     assert.equal(store.problem, undefined)
@@ -189,6 +188,77 @@ test('F40 where bytes have changed the ledger is not relied on: positions of ear
   assert.deepEqual(await reopened(folder.path), [defined, ...owed, watermark('5')], 'it stays so')
 })
 
+/** What is left of a folder with three writes when its log is cut at `keep` of its bytes. */
+async function cut(folder: string, keep: (length: number) => number) {
+  {
+    await using store = open(folder).store
+    await store.write([defined, entry('u1', '5'), watermark('5')])
+    await store.write([entry('u2', '6'), watermark('6')])
+    await store.write([entry('u3', '7'), watermark('7')])
+  }
+  const [name = ''] = (await readdir(folder)).filter((one) => one.endsWith('.log'))
+  const { size } = await stat(join(folder, name))
+  await truncate(join(folder, name), keep(size))
+  return size
+}
+
+test('F40 where the log was cut off, between two entries or in one, the ledger is not relied on: it knows nothing of the rest', async () => {
+  const owed = sinks.map(({ name: sink }): StateRecord => ({ type: 'debt', stream: pods, sink, kind: 'missed' }))
+  const kept = { type: 'stream', stream: pods, definition: 'd1', sinks } as const
+  await using whole = await temporaryFolder()
+  const size = await cut(whole.path, (length) => length)
+  assert.equal((await reopened(whole.path)).length, 5)
+  const outcomes = new Set<string>()
+  for (let length = 0; length < size; length++) {
+    await using folder = await temporaryFolder()
+    await cut(folder.path, () => length)
+    const { store, told } = open(folder.path)
+    await using _store = store
+    const found = contents(await store.stateOf(pods))
+    assert.ok(
+      told.some((one) => JSON.stringify(one) === '["damaged","truncated"]'),
+      `cut at ${length}`,
+    )
+    const [, , position] = found.length > 3 ? [0, 0, found.at(-1)] : []
+    if (found.length > 0) assert.deepEqual(found, [kept, ...owed, ...(position ? [position] : [])], `cut at ${length}`)
+    outcomes.add(JSON.stringify(found))
+  }
+  assert.equal(outcomes.size, 3, 'nothing, and the positions of the first and second write')
+})
+
+test('F40 what is intact and of another version is set aside, with all behind it, and told', async () => {
+  await using folder = await temporaryFolder()
+  {
+    await using journal = await openJournal(folder.path, { segmentBytes: 2 ** 20 })
+    await journal.append([encodeRecords([defined, entry('u1', '5'), watermark('5')])])
+    await append(journal, '[2,{"stream":"all/pods"}]')
+  }
+  const { store, told } = open(folder.path)
+  await using _store = store
+  const owed = sinks.map(({ name: sink }): StateRecord => ({ type: 'debt', stream: pods, sink, kind: 'missed' }))
+  assert.deepEqual(contents(await store.stateOf(pods)), [defined, ...owed, watermark('5')])
+  assert.deepEqual(told[0], ['damaged', 'corrupt'])
+  assert.ok((await readdir(folder.path)).some((name) => name.endsWith('.damaged')))
+})
+
+test('a path that is no folder is waited for, and named with the way out', async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'state')
+  await writeFile(path, 'in its place')
+  const clock = new ManualClock()
+  const { store } = open(path, { clock })
+  await using _store = store
+  const opened = store.stateOf(pods)
+  await eventually(() => clock.pending > 0, { what: 'it waits for the next try' })
+  assert.match(
+    store.problem ?? '',
+    /state cannot be used \(E(EXIST|NOTDIR): .*\): it must be a folder that this process may read and write$/,
+  )
+  await rm(path)
+  await clock.advance(5_000)
+  assert.deepEqual(contents(await opened), [])
+})
+
 test('a folder that another process uses is waited for, and named', async () => {
   await using folder = await temporaryFolder()
   const clock = new ManualClock()
@@ -213,7 +283,7 @@ test('what waits for the store when it is closed is refused', async () => {
   await store.write([defined])
   disk.fails = (operation) => (operation === 'write' ? 'EIO' : undefined)
   const write = store.write([watermark('9')])
-  await eventually(() => clock.pending > 0, { what: 'it waits for the next try' })
+  await eventually(() => store.problem !== undefined, { what: 'it waits for the next try' })
   disk.fails = () => undefined
   await Promise.all([assert.rejects(write, /closed/), store[Symbol.asyncDispose]()])
   await assert.rejects(store.write([watermark('9')]), /closed/)

@@ -8,8 +8,8 @@
  * stands before is deleted. Nothing is ever replaced in its place, so a crash at any time leaves all of the old or all of
  * the new.
  */
-import type { Disk } from '../journal/disk.ts'
-import { type Damage, type Fsync, Journal, JournalCorrupt } from '../journal/journal.ts'
+import { codeOf, type Disk } from '../journal/disk.ts'
+import { type Damage, type Fsync, Journal, JournalCorrupt, JournalError, type Truncation } from '../journal/journal.ts'
 import { Retrying } from '../journal/retrying.ts'
 import type { Clock } from '../lib/clock.ts'
 import { decodeRecords, encodeRecords, type StateRecord } from './record.ts'
@@ -33,7 +33,7 @@ export interface FileStoreObserver {
   /** It is in use. `objects`: how many the sinks hold, as far as is remembered. */
   opened(found: { readonly streams: number; readonly objects: number }): void
   /** What was lost on disk. But for a torn end, the ledger cannot be relied on: streams start as without one. */
-  damaged(damage: Damage): void
+  damaged(damage: Damage | Truncation): void
   /** Nothing can be written or read at the moment, because of this; it is tried again. */
   failed(problem: string): void
   /** That is over. */
@@ -76,7 +76,7 @@ export class FileStore implements StateStore {
     const onFailed = (problem: string) => observer.failed(problem)
     this.#options = options
     this.#retrying = new Retrying({ clock, signal: this.#stop.signal, onFailed, onHealed: () => observer.healed() })
-    this.#opening = this.#retrying.run(() => this.#open())
+    this.#opening = this.#tried(() => this.#open())
     this.#opening.catch(() => undefined) // told to whoever waits for it
   }
 
@@ -104,6 +104,19 @@ export class FileStore implements StateStore {
     await journal?.[Symbol.asyncDispose]()
   }
 
+  /** Until it succeeds. Who reads why it does not is told which folder it is, and what helps. */
+  async #tried<T>(work: () => Promise<T>): Promise<T> {
+    const { path } = this.#options
+    return await this.#retrying.run(async () => {
+      try {
+        return await work()
+      } catch (error) {
+        if (error instanceof RangeError || (error instanceof JournalError && error.code === 'closed')) throw error
+        throw new Error(problemOf(error, path), { cause: error })
+      }
+    })
+  }
+
   #foundOf(stream: string): StreamState {
     let state = this.#found.get(stream)
     if (!state) {
@@ -120,14 +133,20 @@ export class FileStore implements StateStore {
       clock,
       fsync,
       groupMs: 0, // writes are gathered here
-      onFault: (error) => observer.failed(messageOf(error)),
+      notesEnd: 'yes',
+      onFault: (error) => observer.failed(problemOf(error, path)),
+      onHealed: () => observer.healed(),
       ...(disk && { disk }),
     })
     try {
       this.#found.clear() // a try before this one may have got so far
-      const lost = [...journal.damage, ...(await this.#read(journal))]
+      const lost = [
+        ...journal.damage,
+        ...(journal.truncation ? [journal.truncation] : []),
+        ...(await this.#read(journal)),
+      ]
       for (const damage of lost) observer.damaged(damage)
-      if (lost.some(({ type }) => type === 'corrupt')) await this.#distrust(journal)
+      if (lost.some(({ type }) => type === 'corrupt' || type === 'truncated')) await this.#distrust(journal)
     } catch (error) {
       await journal[Symbol.asyncDispose]()
       throw error
@@ -142,7 +161,9 @@ export class FileStore implements StateStore {
   /** Facts up to the first that cannot be read; what stands behind it may be about things that are not known. */
   async #read(journal: Journal): Promise<readonly Damage[]> {
     try {
-      for await (const frames of journal.read()) for (const { payload } of frames) this.#take(payload)
+      for await (const frames of journal.read()) {
+        for (const { offset, payload } of frames) this.#take(this.#decode(payload, offset))
+      }
       return []
     } catch (error) {
       if (!(error instanceof JournalCorrupt)) throw error
@@ -150,8 +171,17 @@ export class FileStore implements StateStore {
     }
   }
 
-  #take(payload: Uint8Array): void {
-    for (const record of decodeRecords(payload)) this.#foundOf(record.stream).apply(record)
+  /** What is intact and cannot be decoded was written by another version: to this one it is as good as damaged. */
+  #decode(payload: Uint8Array, offset: number): readonly StateRecord[] {
+    try {
+      return decodeRecords(payload)
+    } catch {
+      throw new JournalCorrupt(this.#options.path, offset)
+    }
+  }
+
+  #take(records: readonly StateRecord[]): void {
+    for (const record of records) this.#foundOf(record.stream).apply(record)
   }
 
   /**
@@ -184,7 +214,7 @@ export class FileStore implements StateStore {
         const group = this.#takeGroup()
         const payload = encodeRecords(group.flatMap(({ records }) => records))
         try {
-          const [offset = 0] = await this.#retrying.run(() => journal.append([payload]))
+          const [offset = 0] = await this.#tried(() => journal.append([payload]))
           for (const { resolve } of group) resolve(offset)
         } catch (error) {
           for (const { reject } of group) reject(error)
@@ -209,7 +239,7 @@ export class FileStore implements StateStore {
   }
 
   #compactIfDue(journal: Journal): void {
-    const { compactFrom = COMPACT_FROM_BYTES, observer } = this.#options
+    const { compactFrom = COMPACT_FROM_BYTES, observer, path } = this.#options
     const length = journal.end - journal.cursor
     if (this.#compacting || length < Math.max(compactFrom, COMPACT_AT * this.#compactBytes)) return
     this.#compacting = true
@@ -219,7 +249,7 @@ export class FileStore implements StateStore {
         observer.compacted(bytes)
       })
       .catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) observer.failed(messageOf(error))
+        if (!this.#stop.signal.aborted) observer.failed(problemOf(error, path))
       })
       .finally(() => {
         this.#compacting = false
@@ -253,6 +283,13 @@ function* portionsOf(records: Iterable<StateRecord>): Generator<readonly StateRe
   if (portion.length > 0) yield portion
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+function problemOf(error: unknown, path: string): string {
+  const message = error instanceof Error ? error.message : String(error)
+  const code = codeOf(error)
+  if (error instanceof JournalError) {
+    const wayOut = error.code === 'full' ? 'make room, or give its volume more' : 'look after its volume'
+    return `${path}: ${message}: ${wayOut}`
+  }
+  if (code === undefined) return message // it names the folder
+  return `${path} cannot be used (${message}): it must be a folder that this process may read and write`
 }

@@ -65,14 +65,19 @@ type Encoded =
   | readonly ['d', string, string, DebtKind | null]
   | readonly ['r', string]
 
+/** In front of the records of each write: a version that encodes them otherwise has another one. */
+const FORMAT = 1
+
 export function encodeRecords(records: readonly StateRecord[]): Uint8Array {
-  return Buffer.from(JSON.stringify(records.map(encode)))
+  return Buffer.from(JSON.stringify([FORMAT, ...records.map(encode)]))
 }
 
 /** Throws an Error for what `encodeRecords` did not write. */
 export function decodeRecords(payload: Uint8Array): readonly StateRecord[] {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-  return (JSON.parse(bytes.toString()) as readonly Encoded[]).map(decode)
+  const [format, ...records] = JSON.parse(bytes.toString()) as readonly [unknown, ...Encoded[]]
+  if (format !== FORMAT) throw new Error(`state in the format ${String(format).slice(0, 40)}: ${FORMAT} is known`)
+  return records.map(decode)
 }
 
 function encode(record: StateRecord): Encoded {
