@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** The newest position of each stream that a folder of state has for one of its sinks. */
@@ -7,4 +7,11 @@ export async function positionsIn(path: string): Promise<ReadonlyMap<string, str
   const texts = await Promise.all(logs.map((name) => readFile(join(path, name), 'latin1')))
   const notes = texts.join('').matchAll(/\["w","([^"]+)","[^"]+","(\d+)"\]/g)
   return new Map([...notes].map(([, stream = '', position = '']) => [stream, position]))
+}
+
+/** Whether the end of the log, which nobody appends to, is noted: from then on it is seen if some of it is gone. */
+export async function isEndNoted(path: string): Promise<boolean> {
+  const [log = ''] = (await readdir(path)).filter((name) => name.endsWith('.log'))
+  const [, end] = (await readFile(join(path, 'cursor'), 'latin1')).split(' ')
+  return Number(end) === (await stat(join(path, log))).size
 }
