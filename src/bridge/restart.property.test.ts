@@ -7,7 +7,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { keepLives } from './testing/keep-lives.ts'
-import { type Lives, livesWith, type SinkSettings, type Step } from './testing/lives.ts'
+import { knownLives } from './testing/known-lives.ts'
+import { livesWith } from './testing/lives.ts'
 
 /** What must have happened, with each store. */
 const expected = {
@@ -31,69 +32,4 @@ for (const keeps of ['ledger', 'nothing'] as const) {
   })
 }
 
-const plain: SinkSettings = {
-  policy: 'coalesce',
-  queueEvents: 3,
-  latencyMs: 0,
-  isRequired: false,
-  on: 'all',
-  view: 'all',
-}
-const put = (name: number, tier: 'a' | 'b' | 'c', count: number): Step => ({
-  type: 'write',
-  name,
-  what: 'put',
-  tier,
-  count,
-})
-const kill = { type: 'kill', records: 0, writes: 0, restored: 0, forgets: 'nothing' } as const
-const stop = { ...kill, type: 'stop' } as const
-
-/** Each has failed once. */
-const histories: Readonly<Record<string, Pick<Lives, 'steps' | 'sinks'> & Partial<Lives>>> = {
-  'what a list has shown is not ended by what came after a stop': {
-    steps: [
-      { type: 'pass', ms: 60_000 },
-      { ...kill, writes: 1, forgets: 'compact' },
-      { type: 'pass', ms: 162 },
-      put(5, 'a', 1),
-      put(0, 'a', 1),
-      { type: 'write', name: 0, what: 'delete', tier: 'a', count: 1 },
-      stop,
-    ],
-    sinks: [plain, { ...plain, queueEvents: 5, latencyMs: 1, isRequired: true }],
-    writeMs: 200,
-  },
-  'without snapshots a catch-up is over when its deletions were settled': {
-    steps: [
-      { type: 'pass', ms: 60_000 },
-      { ...kill, writes: 1 },
-      { type: 'down', sink: 2 },
-      { ...kill, restored: 5 },
-      kill,
-    ],
-    sinks: [plain, plain, { ...plain, queueEvents: 5, on: 'no snapshots' }],
-  },
-  'what a killed process has let in leaves, though the list before that did not hold it': {
-    steps: [
-      { type: 'review', sink: 0, view: 'only a' },
-      { ...kill, type: 'doom', writes: 2 },
-      put(0, 'a', 7),
-      { type: 'pass', ms: 60_000 },
-      { ...kill, writes: 4 },
-      { ...kill, forgets: 'expire' },
-      put(4, 'c', 1),
-    ],
-    sinks: [plain, plain],
-  },
-  'two changes in one are told as the newer route asks': {
-    steps: [put(0, 'a', 7), put(0, 'b', 1)],
-    sinks: [{ ...plain, queueEvents: 10, latencyMs: 40, view: 'a, and b in short' }, plain],
-  },
-}
-
-for (const [name, history] of Object.entries(histories)) {
-  test(`I1 I2 I3 ${name}`, async () => {
-    await keepLives({ keeps: 'ledger', writeMs: 0, resync: 'off', ...history })
-  })
-}
+for (const [name, lives] of Object.entries(knownLives)) test(`I1 I2 I3 ${name}`, () => keepLives(lives).then(() => {}))

@@ -92,13 +92,13 @@ class Play {
     this.#judge()
   }
 
-  /** How many versions and ends each sink was told of, however often and in whatever form. */
+  /** How many versions each sink was told of, however often and in whatever form. */
   #told(): readonly number[] {
     return this.#world.sinks.map(({ target }) => {
       const facts = target.taken.flatMap((one) => {
         if (one.type !== 'event') return []
         const { uid, type, resourceversion } = one.event.attributes
-        return uid === undefined ? [] : [`${uid} ${type.includes('deleted') ? 'is gone' : resourceversion}`]
+        return uid === undefined || type === eventTypes.deleted ? [] : [`${uid} ${resourceversion}`]
       })
       return new Set(facts).size
     })
@@ -256,7 +256,7 @@ class Play {
   }
 
   async #away({ type, writes, restored, forgets, ...how }: Step & { readonly type: 'kill' | 'stop' }): Promise<void> {
-    const { server, clock, lives, sinks } = this.#world
+    const { server, sinks } = this.#world
     if (type === 'stop') await this.#life.stop()
     else await this.#life.kill('records' in how ? how.records : 0)
     const isRestored = restored > 0 && this.#restoreBehindStore(restored)
@@ -269,7 +269,7 @@ class Play {
     for (const { target, isThere } of sinks) if (!isThere) target.taken.push({ type: 'removed' })
     this.#life = new Life(this.#world)
     // until it has noted that the server is another one, what overtakes the known positions cannot be told from it
-    if (isRestored) await clock.advance(1_000 + 10 * lives.writeMs)
+    if (isRestored) await this.#until(() => this.#life.hasStarted)
   }
 
   /** Back to before what is noted as settled: all else cannot be told from a server that went on. */
@@ -294,7 +294,12 @@ class Play {
     if (blocking.length > 0) await clock.advance(60_000)
     this.#world.count('restored while running')
     server.restore(versions)
-    for (let second = 0; second < 600 && !server.wasAsked; second++) await clock.advance(1_000)
-    await clock.advance(blocking.length > 0 ? 60_000 : 1_000 + 10 * lives.writeMs)
+    await this.#until(() => server.wasAsked)
+    await clock.advance(blocking.length > 0 ? 60_000 : 10 + 4 * lives.writeMs) // until that is noted
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    for (let turn = 0; turn < 100_000 && !isSo(); turn++) await this.#world.clock.advance(10)
+    assert.ok(isSo())
   }
 }

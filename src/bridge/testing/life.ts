@@ -79,6 +79,8 @@ export class Life {
   readonly #sinks: readonly RunningSink[]
   readonly #running: Promise<void>
   readonly #informers: Informer[] = []
+  /** It is noted how it began. */
+  hasStarted = false
   #isDead = false
   readonly #death = Promise.withResolvers<void>()
   #snapshots = 0
@@ -235,6 +237,7 @@ export class Life {
   }
 
   #started({ rung, sinks }: StartPlan): void {
+    this.hasStarted = true
     this.#world.count(rung)
     for (const { sink } of this.#sinks) {
       const { watermark, debt } = sinks.get(sink.name) ?? {}

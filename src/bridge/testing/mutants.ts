@@ -47,7 +47,7 @@ export const mutants: readonly Mutant[] = [
     without: 'that the server was restored is remembered until it was told',
     file: stream,
     from: "await this.#record([{ type: 'restored', stream }, ...owed], drain)",
-    to: "await this.#record([{ type: 'restored', stream }, ...owed.slice(1)], drain)",
+    to: "await this.#record([{ type: 'restored', stream }, ...owed.slice(9)], drain)",
   },
   {
     without: 'the store stays where it was read up to while a stream drains',
@@ -56,15 +56,9 @@ export const mutants: readonly Mutant[] = [
     to: 'informer.deltas(stop)',
   },
   {
-    without: 'the watermark is the position of the stream',
-    file: output,
-    from: "return change.type === 'Gap' ? change.to : change.resourceVersion\n",
-    to: "return change.type === 'Gap' ? change.to : (versionOf(change) ?? change.resourceVersion)\n",
-  },
-  {
     without: 'an object that the ledger holds leaves, whatever it was before',
     file: output,
-    from: 'change.previous && this.#admits(change.object)',
+    from: 'change.previous && (isWatched || this.#admits(change.object))',
     to: 'change.previous',
   },
   {
@@ -86,18 +80,6 @@ export const mutants: readonly Mutant[] = [
     to: "const kind = 'missed'",
   },
   {
-    without: 'an object that is offered again is held again',
-    file: output,
-    from: 'this.expect(change) // an end that was under way may have been settled since',
-    to: '',
-  },
-  {
-    without: 'what went while the sink was told of what had gone is told too',
-    file: output,
-    from: 'this.#standing.debt.depart(heldOf(change.identity))',
-    to: '{}',
-  },
-  {
     without: 'without snapshots a catch-up is over when its deletions were settled',
     file: output,
     from: 'this.#ahead === 0 &&',
@@ -114,24 +96,6 @@ export const mutants: readonly Mutant[] = [
     file: ladder,
     from: "[...debts.values()].includes('restored') ||",
     to: '',
-  },
-  {
-    without: 'a stream goes on from where the last of its sinks is',
-    file: ladder,
-    from: 'compareResourceVersions(position, lowest) < 0) lowest = position',
-    to: 'compareResourceVersions(position, lowest) > 0) lowest = position',
-  },
-  {
-    without: 'an optional sink is owed a catch-up where streams are compared',
-    file: ladder,
-    from: "sink.required ? undefined : ({ kind: 'missed', cause: 'restart' } as const)",
-    to: 'undefined',
-  },
-  {
-    without: 'a sink that is behind where the stream goes on is owed a catch-up',
-    file: ladder,
-    from: "compareResourceVersions(watermark, checkpoint) < 0 ? { kind: 'missed', cause: 'restart' } : undefined",
-    to: 'undefined',
   },
   {
     without: 'a sink whose view was redefined is owed a catch-up',
@@ -164,22 +128,10 @@ export const mutants: readonly Mutant[] = [
     to: 'if (isHere) continue',
   },
   {
-    without: 'items are members',
-    file: snapshots,
-    from: 'if (object && members.has(uid)) {',
-    to: 'if (object) {',
-  },
-  {
-    without: 'items stand at the position of the stream',
-    file: snapshots,
-    from: 'if (!inStep() || !audience.hasRoom() || this.#running !== running) return',
-    to: 'if (!audience.hasRoom() || this.#running !== running) return',
-  },
-  {
-    without: 'what is told after the end of an object keeps it held',
-    file: ledger,
-    from: "if (open?.end === 'open') open.end = 'settled'",
-    to: "if (open) open.end = 'settled'",
+    without: 'a position is settled when all that happened there is',
+    file: 'state/watermark.ts',
+    from: 'if (next?.position !== first.position) this.#value = first.position',
+    to: 'this.#value = first.position',
   },
   {
     without: 'an end that was not told is still to be told',

@@ -12,9 +12,15 @@ const program = `
 import fc from 'fast-check'
 const { keepLives } = await import(process.cwd() + '/src/bridge/testing/keep-lives.ts')
 const { livesWith } = await import(process.cwd() + '/src/bridge/testing/lives.ts')
+const { knownLives } = await import(process.cwd() + '/src/bridge/testing/known-lives.ts')
 const [seed, numRuns] = process.argv.slice(1).map(Number)
 const property = fc.asyncProperty(livesWith('ledger'), async (lives) => void (await keepLives(lives)))
-const { failed, numRuns: histories, errorInstance } = await fc.check(property, { seed, numRuns, endOnFailure: true })
+const { failed, numRuns: histories, errorInstance } = await fc.check(property, {
+  seed,
+  numRuns,
+  endOnFailure: true,
+  examples: Object.values(knownLives).map((lives) => [lives]),
+})
 const reason = String(errorInstance?.message ?? errorInstance).split('\\n')[0]
 process.stdout.write(JSON.stringify(failed ? { type: 'caught', histories, reason } : { type: 'survived' }))
 process.exit(0)
@@ -26,7 +32,7 @@ export type Verdict =
 
 export interface Search {
   readonly seed: number
-  /** So many, at most. */
+  /** So many, at most; the known ones come first. */
   readonly histories: number
 }
 
