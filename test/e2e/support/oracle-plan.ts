@@ -20,8 +20,12 @@ export interface FaultRates {
   readonly slow: number
 }
 
-/** When the bridge is ended: at this write of the round, or as this request reaches a sink, before it is answered. */
+/**
+ * When the bridge is ended: at this write of the round; as this request reaches a sink, before it is answered; or when
+ * all is written, and the bridge has noted how far each sink is.
+ */
 export type Moment =
+  | { readonly type: 'noted' }
   | { readonly type: 'write'; readonly number: number }
   | { readonly type: 'request'; readonly number: number }
 
@@ -157,9 +161,11 @@ function bridgeEnds(draw: Draw): Happening & { readonly type: 'bridge ends' } {
   return {
     type: 'bridge ends',
     signal: draw.chance(0.85) ? 'SIGKILL' : 'SIGTERM',
-    at: draw.chance(0.5)
-      ? { type: 'request', number: draw.whole(1, 200) }
-      : { type: 'write', number: draw.whole(1, 100) },
+    at: draw.one<Moment>([
+      { type: 'request', number: draw.whole(1, 200) },
+      { type: 'write', number: draw.whole(1, 100) },
+      { type: 'noted' },
+    ]),
     away: draw.chance(0.2) ? 0 : draw.whole(1, 100),
     forgets: draw.chance(0.5),
     ...(draw.chance(0.3) && { again: draw.whole(1, 60) }),

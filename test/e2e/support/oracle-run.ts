@@ -1,5 +1,5 @@
 /** One seed of the oracle suite: a bridge of many lives, a server that forgets, two sinks that fail, and what was said. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { temporaryFolder } from '../../../src/journal/testing/kit.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -88,6 +88,8 @@ const fits: View = ({ metadata }) =>
   ((metadata as { readonly labels?: { readonly value?: string } }).labels?.value ?? '9') < '5'
 /** A snapshot that was aborted is sent again after one or two minutes. */
 const SETTLES_WITHIN_MS = 180_000
+/** Twice as long as it takes. */
+const NOTED_WITHIN_MS = 2_000
 /** A server tells of progress once a minute where nothing is written. */
 const GOES_ON_WITHIN_MS = 90_000
 /** So many that hardly a stream gets none. */
@@ -215,6 +217,7 @@ class Play implements AsyncDisposable {
     if (at.type === 'request') lives.onRequest = (requests) => requests >= at.number && strike()
     const writing = this.#write(writes, (number) => at.type === 'write' && number >= at.number && now.resolve())
     await Promise.race([now.promise, writing])
+    if (at.type === 'noted') await this.#noted()
     lives.onRequest = () => {}
     if (signal === 'SIGKILL') this.counts.kills++
     else this.counts.stops++
@@ -229,6 +232,14 @@ class Play implements AsyncDisposable {
     this.counts.kills++
     await this.lives.end('SIGKILL')
     await this.lives.start(waitsFor)
+  }
+
+  /** Until something of what has happened by now is on disk; if there is nothing new to be noted, for so long. */
+  async #noted(): Promise<void> {
+    const state = join(this.#folder, 'state')
+    const before = await sizeOf(state)
+    const isNoted = async () => (await sizeOf(state)) !== before
+    await eventually(isNoted, { what: 'it is noted', withinMs: NOTED_WITHIN_MS }).catch(() => undefined)
   }
 
   get #streams(): number {
@@ -325,6 +336,12 @@ class Play implements AsyncDisposable {
       }),
     }
   }
+}
+
+/** Bytes of the files. */
+async function sizeOf(path: string): Promise<number> {
+  const files = await Promise.all((await readdir(path)).map((name) => stat(join(path, name))))
+  return files.reduce((sum, { size }) => sum + size, 0)
 }
 
 /** Of how many streams and sinks a watermark was written. */
