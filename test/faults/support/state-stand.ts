@@ -121,11 +121,14 @@ export class StateStand implements AsyncDisposable {
     return (await this.bridge.log()).flatMap(({ rung }) => (rung === undefined ? [] : [rung]))
   }
 
-  /** /readyz has this line about the state. */
-  async untilProblem(problem: string, bridge = this.bridge): Promise<void> {
-    const line = `[+] state: cannot be written or read, streams wait: ${problem}`
-    const isTold = async () => (await bridge.get('/readyz')).body.split('\n').includes(line)
-    await eventually(isTold, { what: line, withinMs: 60_000 })
+  /** /readyz says this of the state. */
+  async untilProblem(problem: RegExp, bridge = this.bridge): Promise<void> {
+    const start = '[+] state: cannot be written or read, streams wait: '
+    const isTold = async () => {
+      const line = (await bridge.get('/readyz')).body.split('\n').find((one) => one.startsWith(start))
+      return line !== undefined && problem.test(line.slice(start.length))
+    }
+    await eventually(isTold, { what: `the state: ${problem}`, withinMs: 60_000 })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
