@@ -197,7 +197,9 @@ class Replacement<T extends KubeObject> {
     const { observer } = this.#options
     const deltas: Delta<T>[] = []
     // at the same version nothing was missed: the watch could not be resumed, that is all
-    if (this.#from && this.#from !== resourceVersion && !this.#begun && this.#list.cause !== 'gone') {
+    // a restored server may stand exactly where this one does: what it says of that version is another thing
+    const isElsewhere = this.#from !== resourceVersion || this.#list.cause === 'restored'
+    if (this.#from && isElsewhere && !this.#begun && this.#list.cause !== 'gone') {
       const { cause } = this.#list
       const why: GapCause = cause === 'restored' || cause === 'restart' ? cause : 'expired'
       deltas.push({ type: 'Gap', from: this.#from, to: resourceVersion, cause: why, observedAt })

@@ -105,6 +105,15 @@ const histories = {
     ],
     sinks: [{ ...plain, queueEvents: 30 }, plain],
   },
+  'a server that was restored to where the stream stands is another one': {
+    steps: [
+      put(0, 'a', 1),
+      { ...stop, writes: 1, forgets: 'expire' },
+      put(0, 'a', 2),
+      { type: 'restore', versions: 4 },
+    ],
+    sinks: [plain, plain],
+  },
 } as const satisfies Readonly<Record<string, Pick<Lives, 'steps' | 'sinks'> & Partial<Lives>>>
 
 /** Those by their names. */
