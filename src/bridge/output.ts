@@ -1,26 +1,19 @@
 import type { Outcome, SharedAck } from '../delivery/entry.ts'
 import type { OutboundEvent } from '../delivery/sink.ts'
 import type { SinkWorker } from '../delivery/worker.ts'
-import { eventTypes } from '../events/index.ts'
-import {
-  compareResourceVersions,
-  type KubeObject,
-  keyOf,
-  type ObjectIdentity,
-  type ResourceVersion,
-  type Uid,
-} from '../kube/object.ts'
+import { compareResourceVersions, type KubeObject, type ResourceVersion } from '../kube/object.ts'
 import type { Change, Notable, Snapshot, SnapshotOutcome } from '../reconcile/change.ts'
 import { Debt } from '../reconcile/debt.ts'
 import type { SinkStart } from '../reconcile/ladder.ts'
-import type { ObjectDelta } from '../route/crossing.ts'
 import type { RoutedView } from '../route/routed-view.ts'
-import { type View, wants } from '../route/view.ts'
+import { wants } from '../route/view.ts'
 import type { Held, Ledger } from '../state/ledger.ts'
 import type { DebtKind, StateRecord } from '../state/record.ts'
 import { type Slot, Watermark } from '../state/watermark.ts'
 import type { Translation } from '../translate/translate.ts'
+import { type Form, formOf } from './form.ts'
 import { SpooledChanges } from './spooled-changes.ts'
+import { heldOf, Told } from './told.ts'
 import { Untold } from './untold.ts'
 
 /**
@@ -45,7 +38,7 @@ export class Output {
   readonly #onSettled: OutputParts['onSettled']
   readonly #onSnapshot: OutputParts['onSnapshot']
   readonly #onRepaid: OutputParts['onRepaid']
-  #ledger: Ledger | undefined
+  #started: Told | undefined
   #onChange = () => {}
   #standing: Standing = { type: 'even' }
   /** What a restart would have to make up for: until the end of a full snapshot that began later. */
@@ -75,7 +68,7 @@ export class Output {
 
   /** Before anything is offered. `onChange`: there is something to note. */
   start(ledger: Ledger, { watermark, skips, debt }: SinkStart, onChange = () => {}): void {
-    this.#ledger = ledger
+    this.#started = new Told(this.sink, ledger, this.#untold)
     this.#onChange = onChange
     this.#floor = skips === 'settled' ? watermark : undefined
     const isVoid = debt?.kind === 'restored' // positions of the history before
@@ -85,7 +78,7 @@ export class Output {
     if (watermark !== undefined && !isVoid) this.watermark.complete(watermark)
     this.#standing = { type: 'even' }
     this.#spooled = undefined // its slot is one of the watermark before
-    if (debt) this.#owe(new Debt({ ...debt, from: watermark, isUrgent: true, held: () => this.#held() }))
+    if (debt) this.#owe(new Debt({ ...debt, from: watermark, isUrgent: true, held: () => this.#told.held() }))
   }
 
   get sink(): string {
@@ -118,62 +111,24 @@ export class Output {
 
   /** The objects of a full snapshot that begins: the sink may be offered all that are members. */
   expectAll(objects: Iterable<KubeObject>): void {
-    for (const object of objects) if (this.#admits(object)) this.#state.expect(heldOf(object.metadata), this.sink)
+    for (const object of objects) if (this.#admits(object)) this.#told.expect(object)
   }
 
   /** A live change will be offered: from before that on the sink may hold the object. */
   expect(change: Change): void {
     if (change.type !== 'Added' && change.type !== 'Updated') return
     if (this.#standing.type === 'owing' || this.#isBelowFloor(change) || !this.#admits(change.object)) return
-    this.#state.expect(heldOf(change.object.metadata), this.sink)
+    this.#told.expect(change.object)
   }
 
   /** What the change is to this sink, and how it is told; undefined: nothing. To be asked before it is expected. */
   formOf(change: Notable): Form | undefined {
-    switch (change.type) {
-      case 'Added':
-      case 'Updated':
-        return this.routed.see(this.#asHeld(change), this.#wasMember(change))
-      case 'Deleted':
-        return this.#mayHold(change.identity.uid) ? this.routed.see(change, true) : undefined
-      case 'SnapshotItem': {
-        const shape = this.routed.match(change.object)
-        return shape && { change, shape }
-      }
-      default:
-        return { change, shape: this.routed.stream }
-    }
-  }
-
-  /** It may, too, if its end was sent and given up. */
-  #mayHold(uid: Uid): boolean {
-    return this.#state.holds(uid, this.sink) || this.#untold.has(uid)
-  }
-
-  /** An object that the sink was not told of is new to it. */
-  #asHeld(change: Seen): Seen {
-    if (change.type !== 'Updated' || change.previous || this.#state.has(change.object.metadata.uid, this.sink)) {
-      return change
-    }
-    const { object, resourceVersion, observed, observedAt, collapsed } = change
-    return { type: 'Added', object, resourceVersion, observed, observedAt, collapsed }
-  }
-
-  /**
-   * By what is recorded; undefined: the previous state says it. Of what is watched the history alone knows what it was:
-   * a process that had read further has recorded what comes later. Of what a list has shown, one that is let in may be
-   * recorded already because it will be told, and one that is not may have been told by that process.
-   */
-  #wasMember(change: Seen): boolean | undefined {
-    const isWatched = change.observed === 'watch'
-    if (isWatched && change.type === 'Added') return false
-    const isKnown = change.type === 'Updated' && change.previous && (isWatched || this.#admits(change.object))
-    return isKnown ? undefined : this.#state.holds(change.object.metadata.uid, this.sink)
+    return formOf(change, this.routed, this.#told)
   }
 
   /** The object as it was at a position that the sink has settled in an earlier life, or is owed a snapshot since. */
-  settledBefore({ metadata: { uid, resourceVersion } }: KubeObject): void {
-    this.#state.owed(uid, this.sink, resourceVersion)
+  settledBefore(object: KubeObject): void {
+    this.#told.owedBefore(object)
   }
 
   /** A live change that is nothing to this sink. */
@@ -188,14 +143,14 @@ export class Output {
    */
   async offer({ change, shape }: Form, translation: Translation, signal: AbortSignal): Promise<void> {
     if (change.type === 'Gap' && change.cause === 'restored') this.startOver()
-    if (this.#isBelowFloor(change)) return this.#owed(change)
+    if (this.#isBelowFloor(change)) return this.#told.owed(change)
     this.#floor = undefined // positions do not go back
     if (this.#standing.type !== 'owing') return await this.send({ change, shape }, translation, signal)
     const slot = this.#slotFor(change)
     if (wants(shape, change)) this.#hold(this.#standing, slot)
     else if (slot) this.watermark.settle(slot)
     if (change.type === 'Deleted') this.#standing.debt.depart(heldOf(change.identity))
-    this.#owed(change)
+    this.#told.owed(change)
   }
 
   /** A change that is for this sink whatever it is owed: a part of its snapshot, or what comes before that. */
@@ -206,12 +161,12 @@ export class Output {
     }
     const slot = this.#slotFor(change)
     this.expect(change) // an end that was under way may have been settled since
-    this.#offered(change)
     if (!wants(shape, change)) {
       if (slot) this.watermark.settle(slot)
-      this.#settled(change)
+      this.#told.passed(change)
       return
     }
+    this.#told.offered(change)
     /** What the event says of them; an `end` is asked again when its turn comes. */
     let told = 0
     const deadLettered = () => {
@@ -229,10 +184,8 @@ export class Output {
     const settle = (outcome: Outcome) => {
       if (outcome.type === 'overflowed') this.#lose(change, slot)
       else if (slot) this.watermark.settle(slot)
-      if (outcome.type === 'delivered' || outcome.type === 'dead-lettered') this.#settled(change)
-      else this.#unsettled(change, outcome)
+      this.#told.settled(change, outcome)
       if (outcome.type === 'dead-lettered') this.#deadLettered++
-      this.#learn(heldIn(change), outcome.type)
       const result = resultOf(change, outcome)
       if (result && 'snapshot' in change) {
         if (result.type === 'completed' && change.snapshot.mode === 'full') {
@@ -260,14 +213,14 @@ export class Output {
         settle: (one) => this.watermark.settle(one),
         onSettled: (event, outcome, offeredAt) => {
           if (outcome.type === 'dead-lettered') this.#deadLettered++
-          this.#settledOnDisk(event, outcome)
+          this.#told.settledOnDisk(event, outcome)
           this.#onSettled(event, outcome, offeredAt)
           this.#onChange()
         },
         onLost: (one) => {
           const resourceVersion = one?.position ?? this.watermark.value
           // items alone, before anything was told: their snapshot has no end, and is sent again
-          this.#state.lost(this.sink)
+          this.#told.lost()
           if (resourceVersion !== undefined) this.#lose({ type: 'Progress', resourceVersion }, one)
         },
       })
@@ -303,17 +256,13 @@ export class Output {
     return notes
   }
 
-  get #state(): Ledger {
-    if (!this.#ledger) throw new Error(`the sink ${this.sink} has not been started for its stream`)
-    return this.#ledger
+  get #told(): Told {
+    if (!this.#started) throw new Error(`the sink ${this.sink} has not been started for its stream`)
+    return this.#started
   }
 
   #admits(object: KubeObject): boolean {
     return this.routed.admits?.(object) ?? true
-  }
-
-  #held() {
-    return this.#state.held(this.sink)
   }
 
   /** Whether it was settled in an earlier life. */
@@ -342,17 +291,17 @@ export class Output {
     } else {
       const from = this.watermark.value ?? placeOf(change)
       const kind = this.#due ?? 'missed'
-      const debt = new Debt({ kind, cause: 'overflow', from, isUrgent: false, held: () => this.#held() })
+      const debt = new Debt({ kind, cause: 'overflow', from, isUrgent: false, held: () => this.#told.held() })
       standing = this.#owe(debt)
       if (before.type === 'repaying') standing.slot = before.slot
     }
     this.#hold(standing, slot)
-    this.#owed(change)
+    this.#told.owed(change)
   }
 
   #owe(debt: Debt): Standing & { readonly type: 'owing' } {
     this.#due = debt.kind
-    this.#state.owes(this.sink, debt.kind)
+    this.#told.owes(debt.kind)
     const standing = { type: 'owing', debt, slot: undefined } as const
     this.#standing = standing
     return standing
@@ -393,54 +342,6 @@ export class Output {
     if (debt?.cause === 'overflow') this.#onRepaid()
   }
 
-  #offered(change: Notable): void {
-    const uid = uidOf(change)
-    if (uid === undefined) return
-    this.#state.offered(uid, this.sink, whatOf(change))
-  }
-
-  #settled(change: Notable): void {
-    const uid = uidOf(change)
-    if (uid === undefined) return
-    const version = versionOf(change)
-    if (version === undefined) this.#state.ended(uid, this.sink)
-    else this.#state.settled(uid, this.sink, version)
-  }
-
-  /** The same of an event that was known on disk alone. */
-  #settledOnDisk({ kind, attributes }: OutboundEvent, { type }: Outcome): void {
-    if (kind !== 'change' && kind !== 'item') return
-    const uid = attributes.uid as Uid
-    const { sink } = this
-    const what = attributes.type === eventTypes.deleted ? 'end' : 'version'
-    const { namespace, name } = attributes
-    if (typeof name === 'string') {
-      this.#learn({ uid, key: keyOf({ name, ...(typeof namespace === 'string' && { namespace }) }) }, type)
-    }
-    if (type !== 'delivered' && type !== 'dead-lettered') this.#state.unsettled(uid, sink, what)
-    else if (what === 'end') this.#state.ended(uid, sink)
-    else this.#state.settled(uid, sink, attributes.resourceversion as ResourceVersion)
-  }
-
-  /** Whether the sink has the object now as it was told of it. */
-  #learn(held: Held | undefined, type: Outcome['type']): void {
-    if (held && type === 'dead-lettered') this.#untold.failed(held)
-    if (held && type === 'delivered') this.#untold.told(held.uid)
-  }
-
-  #unsettled(change: Notable, { type }: Outcome): void {
-    const uid = uidOf(change)
-    // what an end was merged into may be another end
-    const what = type === 'merged' ? 'version' : whatOf(change)
-    if (uid !== undefined) this.#state.unsettled(uid, this.sink, what)
-  }
-
-  #owed(change: Change): void {
-    const uid = uidOf(change)
-    const version = versionOf(change)
-    if (uid !== undefined && version !== undefined) this.#state.owed(uid, this.sink, version)
-  }
-
   /** Items and markers hold no watermark: what they say is said again by the next snapshot. */
   #slotFor(change: Notable): Slot | undefined {
     switch (change.type) {
@@ -459,32 +360,6 @@ function placeOf(change: Change): ResourceVersion {
   return change.type === 'Gap' ? change.to : change.resourceVersion
 }
 
-function heldOf(identity: ObjectIdentity): Held {
-  return { uid: identity.uid, key: keyOf(identity) }
-}
-
-/** What the change tells of an object. */
-function whatOf({ type }: Notable): 'version' | 'end' {
-  return type === 'Deleted' ? 'end' : 'version'
-}
-
-/** Of the object that the change is about. */
-function uidOf(change: Change): Uid | undefined {
-  if (change.type === 'Deleted') return change.identity.uid
-  return 'object' in change ? change.object.metadata.uid : undefined
-}
-
-/** The object that the change is about. */
-function heldIn(change: Change): Held | undefined {
-  if (change.type === 'Deleted') return heldOf(change.identity)
-  return 'object' in change ? heldOf(change.object.metadata) : undefined
-}
-
-/** Of the object that is there. */
-function versionOf(change: Change): ResourceVersion | undefined {
-  return change.type !== 'Deleted' && 'object' in change ? change.object.metadata.resourceVersion : undefined
-}
-
 function resultOf(change: Notable, outcome: Outcome): SnapshotOutcome | undefined {
   if (change.type !== 'SnapshotBegin' && change.type !== 'SnapshotEnd') return undefined
   switch (outcome.type) {
@@ -499,14 +374,6 @@ function resultOf(change: Notable, outcome: Outcome): SnapshotOutcome | undefine
     case 'overflowed': // a snapshot is owed anyway
       return undefined
   }
-}
-
-type Seen = Extract<ObjectDelta, { readonly type: 'Added' | 'Updated' }>
-
-/** A change as it is offered to a sink: `shape` is that of the route that lets its object through, or of the stream. */
-export interface Form {
-  readonly change: Notable
-  readonly shape: View
 }
 
 export interface OutputParts {

@@ -57,8 +57,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     without: 'an object that the ledger holds leaves, whatever it was before',
-    file: output,
-    from: 'change.previous && (isWatched || this.#admits(change.object))',
+    file: 'bridge/form.ts',
+    from: 'change.previous && (isWatched || isMember)',
     to: 'change.previous',
   },
   {
