@@ -60,10 +60,12 @@ class Play {
 
   /** I7: a delta snapshot of what has not changed is a begin and an end. */
   async #findNoDifference(): Promise<void> {
-    const { sinks, clock, lives } = this.#world
-    const asked = sinks.flatMap(({ name, target, settings }, place) =>
-      settings.on === 'all' && this.#life.viewOf(name) ? [{ target, place, from: target.taken.length }] : [],
-    )
+    const { sinks, clock, lives, counts } = this.#world
+    const asked = sinks.flatMap(({ name, target, settings }, place) => {
+      // what was given up is told by it
+      const isWhole = settings.on === 'all' && this.#life.viewOf(name) && !counts[`dead letters of ${name}`]
+      return isWhole ? [{ target, place, from: target.taken.length }] : []
+    })
     for (const { place } of asked) this.#ask(place, 'delta')
     await clock.advance(1_000)
     for (const { target, from } of asked) {
