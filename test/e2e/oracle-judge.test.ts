@@ -70,14 +70,15 @@ const second = [version('added', 'a', 'a2', 14), version('updated', 'b', 'b1', 1
 
 const arrived = (run: number, events: readonly ReceivedEvent[]): readonly Arrival[] =>
   events.map((one) => ({ event: one, run }))
-const problemsOf = (...events: readonly ReceivedEvent[]) => judge(new Truth(history), arrived(1, events)).problems
+const problemsOf = (...events: readonly ReceivedEvent[]) =>
+  judge(new Truth(history), arrived(1, events), 'coalesce').problems
 const without = (id: string) => [...first, ...second].filter((one) => one.id !== id)
 const insteadOf = (id: string, ...others: readonly ReceivedEvent[]) =>
   [...first, ...second].flatMap((one) => (one.id === id ? others : [one]))
 
 test('what is right has no problem, also if a later run repeats a part of it', () => {
   const log = [...arrived(1, first), ...arrived(2, [...first.slice(1, 3), ...second])]
-  const { problems, ...counts } = judge(new Truth(history), log)
+  const { problems, ...counts } = judge(new Truth(history), log, 'spool')
   assert.deepEqual(problems, [])
   assert.deepEqual(counts, {
     versions: 6,
@@ -92,14 +93,54 @@ test('what is right has no problem, also if a later run repeats a part of it', (
   })
 })
 
-test('P1 a version that nothing stands for is lost; a later event that says collapsed, or a gap, stands for it', () => {
+test('P1 a version that nothing stands for is lost; the next event stands for it if a queue has merged them', () => {
   assert.match(problemsOf(...without('a1:12')).join(), /^P1 a1:12/)
-  const collapsed = version('updated', 'a', 'a1', 12, { collapsed: true })
-  assert.deepEqual(problemsOf(...without('a1:10').map((one) => (one.id === 'a1:12' ? collapsed : one))), [])
+  const merged = version('updated', 'a', 'a1', 12, { collapsed: true })
+  const log = without('a1:10').map((one) => (one.id === 'a1:12' ? merged : one))
+  assert.deepEqual(problemsOf(...log), [])
+  assert.match(
+    judge(new Truth(history), arrived(1, log), 'spool').problems.join('\n'),
+    /^P1 a1:12: stands for others, though nothing may be merged, in run 1\nP1 a1:10: version/m,
+  )
+})
+
+test('P1 nothing is merged over a mark of its stream, and what comes after the next event stands for nothing', () => {
+  const mark = event('snapshot.begin', 't:begin', 11, {
+    snapshotid: 't',
+    data: { snapshot: { ...snapshot, id: 't', mode: 'markers', reason: 'periodic', ledger: 'warm' } },
+  })
+  const merged = version('updated', 'a', 'a1', 12, { collapsed: true })
+  const log = without('a1:10').flatMap((one) => (one.id === 'a1:12' ? [mark, merged] : [one]))
+  assert.match(problemsOf(...log).join(), /^P1 a1:10: version/)
+  const late = { ...deleted('a', 'a1', 13), collapsed: true, observed: 'watch' }
+  const other = version('updated', 'a', 'a1', 12)
+  const gone = without('a1:10').flatMap((one) => (one.id === 'a1:12' ? [other] : one.id === late.id ? [late] : [one]))
+  assert.match(problemsOf(...gone).join(), /^P1 a1:10: version/)
+})
+
+test('P5 a gap stands for what is within it, if it came before anything later of the object', () => {
   const gap = (from: string, to: string) =>
     event('stream.gap', 'g', 13, { data: { gap: { from, to, cause: 'expired' } } })
   assert.deepEqual(problemsOf(...insteadOf('a1:12', gap('11', '12'))), [])
   assert.match(problemsOf(...insteadOf('a1:12', gap('12', '13'))).join(), /^P1 a1:12/)
+  assert.match(problemsOf(...without('a1:12'), gap('11', '12')).join(), /^P1 a1:12/)
+})
+
+test('P5 a snapshot stands for what was not told since the gap that announced it, and for nothing without one', () => {
+  const gap = event('stream.gap', 'g', 11, { data: { gap: { from: '10', to: '11', cause: 'overflow' } } })
+  const full = (reason: string) =>
+    event('snapshot.begin', 't:begin', 12, {
+      snapshotid: 't',
+      data: { snapshot: { id: 't', mode: 'full', reason, ledger: reason === 'gap' ? 'cold' : 'warm' } },
+    })
+  assert.deepEqual(problemsOf(...insteadOf('a1:12', gap, full('gap'))), [])
+  assert.match(problemsOf(...insteadOf('a1:12', full('gap'))).join(), /^P1 a1:12/)
+  assert.match(problemsOf(...insteadOf('a1:12', gap, full('periodic'))).join(), /^P1 a1:12/)
+})
+
+test('P1 nothing excuses the last version of an object that is there', () => {
+  const gap = event('stream.gap', 'g', 15, { data: { gap: { from: '14', to: '15', cause: 'expired' } } })
+  assert.match(problemsOf(...insteadOf('b1:15', gap)).join('\n'), /^P1 b1:15/m)
 })
 
 test('I3 a deletion that is missing, and one of an object that is there', () => {
@@ -149,7 +190,8 @@ test('I1 an object that never was, digests that differ, and an end that removes 
 test('of a view that takes in and lets go, what left is deleted, and what is none of it is not shown', () => {
   const parity = new Truth(history, ({ metadata }) => metadata.uid !== 'b1' || !labelOf(metadata).endsWith('15'))
   const left = event('object.deleted', `b1:${positionOf('15')}:left`, 15, { subject: 'shop/b', uid: 'b1' })
-  const log = (...events: readonly ReceivedEvent[]) => judge(parity, arrived(1, [...first, ...events])).problems
+  const log = (...events: readonly ReceivedEvent[]) =>
+    judge(parity, arrived(1, [...first, ...events]), 'spool').problems
   const [a2, b15] = second as [ReceivedEvent, ReceivedEvent]
   assert.deepEqual(log(a2, left), [])
   assert.match(log(a2).join('\n'), /^I3 b1: shop\/b .* was left/m)

@@ -1,8 +1,10 @@
 /** Judges what one sink was sent in many runs of the bridge, by that and by what happened on the server alone. */
 import { Copy, decodeStructured } from '../../../src/events/index.ts'
 import type { ReceivedEvent } from '../../testbed/receiver.ts'
+import { missingVersions } from './oracle-missing.ts'
+import type { Policy } from './oracle-plan.ts'
 import type { Arrival } from './oracle-receiver.ts'
-import { type Effect, END, positionOf, type Truth } from './oracle-truth.ts'
+import { END, positionOf, type Truth } from './oracle-truth.ts'
 
 export interface Verdict {
   /** Empty if every invariant holds; each begins with the name of the one that it breaks. */
@@ -30,9 +32,9 @@ const TYPES = {
 } as const
 
 /** `truth`: as the view of the sink shows it. `log`: everything that it took, in order of arrival, of all runs. */
-export function judge(truth: Truth, log: readonly Arrival[]): Verdict {
+export function judge(truth: Truth, log: readonly Arrival[], whenFull: Policy): Verdict {
   const known = firstOnes(log)
-  const versions = missingVersions(truth, known)
+  const versions = missingVersions(truth, log, whenFull)
   const lost = [...missingDeletions(truth, known), ...versions.lost]
   const outOfOrder = [...goingBack(truth, known), ...namesTakenAgain(truth, known)]
   const copy = judgeCopy(truth, log)
@@ -40,6 +42,7 @@ export function judge(truth: Truth, log: readonly Arrival[]): Verdict {
     problems: [
       ...known.flatMap(({ event }) => untrue(truth, event)),
       ...changedWhenRepeated(log),
+      ...(whenFull === 'coalesce' ? [] : merged(known)),
       ...outOfOrder,
       ...lost,
       ...copy.problems,
@@ -149,10 +152,15 @@ function changedWhenRepeated(log: readonly Arrival[]): readonly string[] {
   return problems
 }
 
+/** P1: what only a queue that merges says. */
+function merged(known: readonly Arrival[]): readonly string[] {
+  const wrong = known.filter(({ event }) => isCollapsed(event) && event.observed === 'watch')
+  return wrong.map(({ event, run }) => `P1 ${event.id}: stands for others, though nothing may be merged, in run ${run}`)
+}
+
 /**
  * I2: per uid, within a run sequences never go back and nothing follows the deletion. A later run that goes on from before
- * it may tell once more what came before the deletion; and that an object had left, of one that the sink got from the
- * spool of the former run in its state after that.
+ * it may tell once more what came before the deletion.
  */
 function goingBack(truth: Truth, known: readonly Arrival[]): readonly string[] {
   const problems: string[] = []
@@ -161,8 +169,6 @@ function goingBack(truth: Truth, known: readonly Arrival[]): readonly string[] {
     if (typeof event.uid !== 'string') continue
     const sequence = String(event.sequence)
     const before = last.get(event.uid)
-    const isStaleLeave = run > 1 && event.id.endsWith(':left') && before !== undefined && sequence < before.sequence
-    if (isStaleLeave) continue
     if (before?.run === run && sequence < before.sequence)
       problems.push(`I2 ${event.id}: ${sequence} arrived after ${before.sequence}, in run ${run}`)
     if (before?.goneIn === run || (before?.goneIn !== undefined && truth.isGoneAt(event.uid, sequence)))
@@ -223,51 +229,6 @@ function missingDeletions(truth: Truth, known: readonly Arrival[]): readonly str
     if (!end || (ended.get(uid) ?? '') >= (end.type === 'deleted' ? END : end.position)) return []
     return [`I3 ${uid}: ${subject} of ${stream} was ${end.type} at ${end.position} and nobody said so`]
   })
-}
-
-/** Every version arrived, or a later event of its object stands for it, or a gap or a snapshot of a cold start does. */
-function missingVersions(truth: Truth, known: readonly Arrival[]) {
-  const ids = new Set<string>()
-  /** uid -> the last event that stands for earlier ones. */
-  const standsFor = new Map<string, string>()
-  const covered = new Map<string, { readonly from: string; readonly to: string }[]>()
-  for (const { event } of known) {
-    const { id, uid, type, stream, data } = event
-    const cover = coverOf(type, String(event.sequence), data)
-    if (cover) covered.set(String(stream), [...(covered.get(String(stream)) ?? []), cover])
-    if (typeof uid !== 'string') continue
-    const sequence = String(event.sequence)
-    ids.add(type === TYPES.deleted ? id : `${uid}:${String(event.resourceversion)}`)
-    if (isCollapsed(event) && sequence > (standsFor.get(uid) ?? '')) standsFor.set(uid, sequence)
-  }
-  const lost: string[] = []
-  let delivered = 0
-  for (const { stream, uid, effects, subject } of truth.objects.values()) {
-    for (const { type, resourceVersion, position } of effects) {
-      if (ids.has(idOfEffect(type, uid, resourceVersion))) delivered++
-      else if ((standsFor.get(uid) ?? '') >= position) continue
-      else if (covered.get(stream)?.some(({ from, to }) => from < position && position <= to)) continue
-      else
-        lost.push(`P1 ${uid}:${resourceVersion}: ${type} ${subject} of ${stream} did not arrive, and nothing says so`)
-    }
-  }
-  return { delivered, lost }
-}
-
-function idOfEffect(type: Effect['type'], uid: string, resourceVersion: string): string {
-  if (type === 'deleted') return `${uid}:deleted`
-  return type === 'left' ? `${uid}:${positionOf(resourceVersion)}:left` : `${uid}:${resourceVersion}`
-}
-
-/** Of which positions an event says that what happened there is not told. */
-function coverOf(type: string, sequence: string, data: unknown) {
-  if (type === TYPES.gap) {
-    const { gap } = data as { readonly gap: { readonly from: string; readonly to: string } }
-    return { from: positionOf(gap.from), to: positionOf(gap.to) }
-  }
-  if (type !== TYPES.begin) return undefined
-  const { snapshot } = data as { readonly snapshot: { readonly ledger: string } }
-  return snapshot.ledger === 'cold' ? { from: '', to: sequence } : undefined
 }
 
 /** I1, I6: what a consumer makes of it, at each end and in the end. */

@@ -140,7 +140,9 @@ class Play implements AsyncDisposable {
   async judged() {
     const history = await this.#cluster.history()
     const truths = names.map((_, index) => new Truth(history, this.#viewOf(index)))
-    const verdicts = this.receivers.map(({ log }, index) => judge(truths[index] as Truth, log))
+    const verdicts = this.receivers.map(({ log }, index) =>
+      judge(truths[index] as Truth, log, this.#plan.sinks[index === 0 ? 0 : 1].whenFull),
+    )
     const problems = verdicts.flatMap((verdict, index) => verdict.problems.map((one) => `${names[index]}: ${one}`))
     for (const [index, { log }] of this.receivers.entries()) {
       await assertCopied(
