@@ -263,8 +263,12 @@ export class BridgeStream {
     const following = { ledger, translate, store }
     for await (const portion of reconciler.changes(stop)) {
       this.#failure = undefined
-      if (portion.type === 'live') await this.#live(portion.changes, following, drain)
-      else await this.#own(portion.audience.output, portion.changes, following, drain)
+      if (portion.type === 'own') {
+        await this.#own(portion.audience.output, portion.changes, following, drain)
+        continue
+      }
+      await this.#live(portion.changes, following, drain)
+      if (portion.isAll && this.#position) this.#complete(this.#position)
     }
   }
 

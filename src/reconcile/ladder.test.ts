@@ -182,3 +182,11 @@ test('nothing is decided while the server does not answer', async () => {
   const server: PastOfServer = { newest: () => Promise.reject(refused), listedAt: () => Promise.reject(refused) }
   await assert.rejects(plan({ state: remembered({ audit: 40, cache: 40, extra: 40 }), server }), refused)
 })
+
+test('where every sink is owed a catch-up, the stream begins with a list of its own: no replay is worth waiting for', async () => {
+  const debts = sinks.map(({ name }): StateRecord => ({ type: 'debt', stream, sink: name, kind: 'missed' }))
+  const server = new PastServer(30)
+  const found = await plan({ state: remembered({ audit: 20, cache: 20, extra: 20 }, ...debts), server })
+  assert.deepEqual([found.rung, found.notBefore, server.asked], ['announce', undefined, []])
+  assert.deepEqual(owed(found), { audit: 'missed restart', cache: 'missed restart', extra: 'missed restart' })
+})

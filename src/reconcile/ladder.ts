@@ -82,6 +82,8 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
   if (state.definition !== options.definition) return announce(options, 'redefined')
   const checkpoint = checkpointOf(state, sinks)
   if (checkpoint === undefined) return announce(options, 'known')
+  // nobody has anything of a replay; from a list of its own the catch-ups begin at once
+  if (sinks.every((sink) => debtOf(sink, state, checkpoint))) return announce(options, 'known', checkpoint)
   const objects = await server.listedAt(checkpoint, signal)
   if (objects) {
     return {
@@ -155,10 +157,16 @@ function debtOf(
   return compareResourceVersions(watermark, checkpoint) < 0 ? { kind: 'missed', cause: 'restart' } : undefined
 }
 
-function announce(options: LadderOptions, why: 'known' | 'redefined' | 'restored'): StartPlan {
+function announce(
+  options: LadderOptions,
+  why: 'known' | 'redefined' | 'restored',
+  checkpoint?: ResourceVersion,
+): StartPlan {
   const { state } = options
   const cause = why === 'known' ? 'restart' : why
-  const starts = startsOf(options, ({ name }) => {
+  const starts = startsOf(options, (sink) => {
+    const { name } = sink
+    if (checkpoint !== undefined) return { debt: debtOf(sink, state, checkpoint), skips: 'nothing' }
     if (why === 'restored') return { debt: { kind: 'restored', cause }, skips: 'nothing' }
     const isNew = state.watermarks.get(name) === undefined
     const kind = state.debts.get(name) ?? (isNew ? 'new' : 'missed')

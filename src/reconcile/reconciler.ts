@@ -43,7 +43,12 @@ export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
 /** Changes in their order. */
 export type Portion<T extends KubeObject, A extends Audience> =
   /** For all. The gap of a restored server stands alone. */
-  | { readonly type: 'live'; readonly changes: readonly Change<T>[] }
+  | {
+      readonly type: 'live'
+      readonly changes: readonly Change<T>[]
+      /** The last of them is the last of its position: nothing that was read at it is left. */
+      readonly isAll?: true
+    }
   /** For it alone: a part of its snapshot, or of what it is owed. The changes are made while they are iterated, once. */
   | { readonly type: 'own'; readonly audience: A; readonly changes: Iterable<Notable<T>> }
 
@@ -124,7 +129,13 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     try {
       while (!signal.aborted) {
         const deltas = reader.take()
-        for (const portion of this.#apply(deltas)) yield portion
+        const isAll = reader.inStep || undefined
+        const portions = this.#apply(deltas)
+        for (const [index, portion] of portions.entries()) {
+          const isLast = index === portions.length - 1
+          if (isAll && isLast && portion.type === 'live') yield { ...portion, isAll }
+          else yield portion
+        }
         this.#verifier?.advance()
         let isIdle = deltas.length === 0
         for (const [audience, snapshots] of this.#snapshots) {

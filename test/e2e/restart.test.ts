@@ -77,6 +77,36 @@ test('P1 P3 P4 F32 after a kill -9 every version and every deletion arrives as i
   assert.equal(snapshots, resources.length, 'those of the first start alone')
 })
 
+test('P4 after a stop in quiet times nothing is told again, though no bookmark has come', async (t) => {
+  t.diagnostic(`seed ${seed}`)
+  await using server = await startCluster(namespaces)
+  await using receiver = await FaultyReceiver.start()
+  await using folder = await temporaryFolder()
+  const kubeconfig = await server.kubeconfig()
+  const config = {
+    state: { type: 'file', path: folder.path },
+    sources: [{ name: 'all', resources, namespaces }],
+    sinks: [webhook('audit', receiver.url)],
+  }
+  const recorder = await server.record()
+  const write = async (part: number) => {
+    await operate(server.admin, { count: 60, seed: seed + part, namespaces })
+    const history = await recorder.until(await server.revision(), ...prefixes)
+    const isThere = () => compare(history, receiver.events).problems.length === 0
+    await eventually(isThere, { what: 'all has arrived' }).catch(() => undefined) // the comparison says what is missing
+    return compare(history, receiver.events)
+  }
+  await using first = await startBridge({ kubeconfig, config })
+  await first.ready()
+  await write(1)
+  assert.equal(await first.end('SIGTERM'), 0)
+  await using second = await startBridge({ kubeconfig, config })
+  await second.ready()
+  const { problems, duplicates, gaps } = await write(2)
+  assert.deepEqual({ problems, duplicates, gaps }, { problems: [], duplicates: 0, gaps: 0 })
+  assert.equal(await second.end('SIGTERM'), 0)
+})
+
 test('P3 P5 F01 where the history was compacted away meanwhile, a gap and the differences arrive, every deletion among them', async (t) => {
   t.diagnostic(`seed ${seed}`)
   const { result, rungs, snapshots } = await restart({
