@@ -85,9 +85,9 @@ export class Output {
     return this.routed.sink
   }
 
-  /** Whether a part of a snapshot may be offered. Where every version counts, it takes turns with live changes. */
+  /** Whether a part of a snapshot may be offered. */
   get hasRoom(): boolean {
-    return this.#worker.whenFull === 'block' || this.#worker.hasRoom
+    return this.#worker.hasRoom
   }
 
   onRoom(listener: () => void): void {
@@ -109,9 +109,9 @@ export class Output {
     return this.#untold.all()
   }
 
-  /** The objects of a full snapshot that begins: the sink may be offered all that are members. */
-  expectAll(objects: Iterable<KubeObject>): void {
-    for (const object of objects) if (this.#admits(object)) this.#told.expect(object)
+  /** An object of a full snapshot that begins: the sink may be offered it if it is a member. */
+  expectItem(object: KubeObject): void {
+    if (this.#admits(object)) this.#told.expect(object)
   }
 
   /** A live change will be offered: from before that on the sink may hold the object. */

@@ -94,6 +94,9 @@ function fingerprint(value: unknown): string {
 /** A burst is not taken in one go: what is under way to sinks has its turns in between. */
 const CHANGES_PER_TURN = 50
 
+/** The same of objects that nothing is sent of yet. */
+const OBJECTS_PER_TURN = 5_000
+
 /** What has changed is persisted so late at most. */
 const NOTED_WITHIN_MS = 1_000
 
@@ -298,8 +301,7 @@ export class BridgeStream {
     for (const change of changes) {
       this.#options.onChange(change, output.sink)
       if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') {
-        output.expectAll(store.objects())
-        await this.#writeExpected(ledger, drain)
+        await this.#expectAll(output, store, ledger, drain)
         // what was told before it may have been lost meanwhile, to make room for another stream: that is told again first
         if (output.debt?.announced === false) return
       }
@@ -369,6 +371,16 @@ export class BridgeStream {
       const { uid } = change.object.metadata
       if (!seen.has(uid)) for (const output of this.#outputs) output.expect(change)
       seen.add(uid)
+    }
+    await this.#writeExpected(ledger, drain)
+  }
+
+  /** The objects of a full snapshot that begins. */
+  async #expectAll(output: Output, store: Following['store'], ledger: Ledger, drain: AbortSignal): Promise<void> {
+    let count = 0
+    for (const object of store.objects()) {
+      output.expectItem(object)
+      if (++count % OBJECTS_PER_TURN === 0) await setImmediate()
     }
     await this.#writeExpected(ledger, drain)
   }

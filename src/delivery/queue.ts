@@ -102,15 +102,17 @@ export class Queue {
   }
 
   /**
-   * Whether what is not urgent may be offered: the sink is in order, less than a quarter of each limit is used, and there
-   * are no more items than can be under way at a time: a live change waits behind those that do not. Or there is nothing
-   * else to find out with whether the sink is in order.
+   * Whether what is not urgent may be offered: there are no more items than can be under way at a time, because a live
+   * change waits behind those that are not; and the sink is in order, and less than a quarter of each limit is used, or
+   * there is nothing else to find out with whether it is in order. With `block` live changes have to wait too, and items
+   * take turns with them.
    */
   get hasRoom(): boolean {
+    if (this.#state !== 'open' || this.#items >= this.#mostItems) return false
+    if (this.#options.queue.whenFull === 'block') return true
     const sinkState = this.#parts.sinkState()
     const isTaken = sinkState === 'open' || (sinkState === 'probing' && this.#unsettled.size === 0)
-    const isFree = this.#capacity.isFree && this.#items < this.#mostItems
-    return isTaken && isFree && this.#state === 'open' && (this.#spool?.isDirect ?? true)
+    return isTaken && this.#capacity.isFree && (this.#spool?.isDirect ?? true)
   }
 
   /** The sink is in order now, or not any more. */

@@ -20,7 +20,7 @@ import { Health } from './health.ts'
 import { type FailedAttempt, Judge } from './judge.ts'
 import type { Lane } from './lanes.ts'
 import { type DeliveryObserver, noObserver, type WorkerStats } from './observer.ts'
-import type { WhenFull, WorkerOptions } from './options.ts'
+import type { WorkerOptions } from './options.ts'
 import { Queue } from './queue.ts'
 import { lessonOf, type Place } from './ramp.ts'
 import type { OutboundEvent, Sink, SinkLimits } from './sink.ts'
@@ -165,10 +165,6 @@ export class SinkWorker {
   /** What an earlier process has left in the spool, see `Spool.positions`; resolves when that is known. */
   get spooledPositions(): Promise<ReadonlyMap<string, string>> {
     return this.#queue.positions
-  }
-
-  get whenFull(): WhenFull {
-    return this.#options.queue.whenFull
   }
 
   /** Whether what can wait may be offered now: the sink is in order, or to be probed, and its queue nearly empty. */
