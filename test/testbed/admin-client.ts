@@ -26,7 +26,7 @@ export class AdminError extends Error {
 
 /** Writes to an API server as its administrator, with no code of the product in between. */
 export class AdminClient implements AsyncDisposable {
-  readonly #url: string
+  #url: string
   readonly #token: string
   readonly #ca: () => string
   #agent: Agent | undefined
@@ -103,6 +103,11 @@ export class AdminClient implements AsyncDisposable {
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
       subjects: [{ kind: 'User', name: user, apiGroup: 'rbac.authorization.k8s.io' }],
     })
+  }
+
+  /** Where the server is found from now on. */
+  moveTo(url: string): void {
+    this.#url = url
   }
 
   /** The server was killed: connections to it are dropped. */

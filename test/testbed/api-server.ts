@@ -54,12 +54,11 @@ interface Ports {
 }
 
 export class TestApiServer implements AsyncDisposable {
-  readonly url: string
   readonly admin: AdminClient
   readonly #workspace: Workspace
   readonly #programs: Programs
   readonly #flags: readonly string[]
-  readonly #ports: Ports
+  #ports: Ports
   // another one that was faster to take the port would answer as well: told apart by its name
   readonly #name = randomUUID()
   #etcd: Program | undefined
@@ -71,7 +70,6 @@ export class TestApiServer implements AsyncDisposable {
     this.#programs = programs
     this.#ports = ports
     this.#flags = flags
-    this.url = `https://127.0.0.1:${ports.api}`
     this.admin = new AdminClient(this.url, tokens.admin, () => this.ca)
   }
 
@@ -89,6 +87,10 @@ export class TestApiServer implements AsyncDisposable {
     await server.#startEtcd()
     await server.start()
     return server
+  }
+
+  get url(): string {
+    return urlOf(this.#ports.api)
   }
 
   /** PEM; the server makes its own when it first starts. */
@@ -125,9 +127,30 @@ export class TestApiServer implements AsyncDisposable {
 
   /** Starts kube-apiserver on the same port and etcd; resolves when it is ready and namespace `default` exists. */
   async start(): Promise<void> {
-    const api = this.#workspace.start('kube-apiserver', this.#programs.kubeApiserver, [
+    this.#api = this.#run(this.#ports.api)
+    await ready(this.#api, this.admin)
+  }
+
+  /**
+   * As in an upgrade of servers behind a load balancer: starts another kube-apiserver beside the first, on the same etcd.
+   * Resolves when that is ready, with what ends the first as `stop` does; `url` and `admin` lead to the new one.
+   */
+  async startAnother(): Promise<() => Promise<void>> {
+    const first = this.#api
+    const [port = 0] = await freePorts(1)
+    const another = this.#run(port)
+    await using admin = new AdminClient(urlOf(port), tokens.admin, () => this.ca)
+    await ready(another, admin)
+    this.#api = another
+    this.#ports = { ...this.#ports, api: port }
+    this.admin.moveTo(this.url)
+    return async () => await first?.end('SIGTERM')
+  }
+
+  #run(port: number): Program {
+    return this.#workspace.start('kube-apiserver', this.#programs.kubeApiserver, [
       `--etcd-servers=${this.#etcdUrl}`,
-      `--secure-port=${this.#ports.api}`,
+      `--secure-port=${port}`,
       '--bind-address=127.0.0.1',
       '--cert-dir=certs',
       '--token-auth-file=tokens.csv',
@@ -142,13 +165,6 @@ export class TestApiServer implements AsyncDisposable {
       '--storage-media-type=application/json',
       ...this.#flags,
     ])
-    this.#api = api
-    await whileRunning(api, 'kube-apiserver is ready', async () => {
-      await this.admin.get('/readyz')
-      await this.admin.get('/api/v1/namespaces/default')
-      await this.admin.get('/api/v1/namespaces/kube-system')
-      return true
-    })
   }
 
   /** As a crash: SIGKILL, at once. etcd goes on. */
@@ -259,4 +275,15 @@ export class TestApiServer implements AsyncDisposable {
     }
     return members[0]?.name
   }
+}
+
+const urlOf = (port: number): string => `https://127.0.0.1:${port}`
+
+async function ready(api: Program, admin: AdminClient): Promise<void> {
+  await whileRunning(api, 'kube-apiserver is ready', async () => {
+    await admin.get('/readyz')
+    await admin.get('/api/v1/namespaces/default')
+    await admin.get('/api/v1/namespaces/kube-system')
+    return true
+  })
 }

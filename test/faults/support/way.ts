@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /** A way to a server, as through a load balancer: every byte is passed on, until it is cut. */
 export class Way implements AsyncDisposable {
-  readonly #port: number
+  #port: number
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   /** Connections that wait; undefined: none has to. */
@@ -20,7 +20,7 @@ export class Way implements AsyncDisposable {
 
   /** To the port of this URL, which is on this machine. */
   static async to(url: string): Promise<Way> {
-    const way = new Way(Number(new URL(url).port))
+    const way = new Way(portOf(url))
     way.#server.listen(0, '127.0.0.1')
     await once(way.#server, 'listening')
     return way
@@ -30,12 +30,20 @@ export class Way implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port
   }
 
+  /** Where new connections lead from now on; those that are open stay. */
+  leadTo(url: string): void {
+    this.#port = portOf(url)
+  }
+
   /** Every connection breaks; new ones are taken. */
   cut(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
-  /** New connections are taken and wait, until `release`: nobody is refused while the server is restarted. */
+  /**
+   * New connections are taken and wait, until `release`: nobody is refused while the server is restarted. A client that
+   * gives up a connection on which TLS does not begin (the bridge: after 10 s) may do so, and come again after its back-off.
+   */
   hold(): void {
     this.#held ??= []
   }
@@ -65,3 +73,5 @@ export class Way implements AsyncDisposable {
     socket.on('error', () => {}) // `close` follows
   }
 }
+
+const portOf = (url: string): number => Number(new URL(url).port)
