@@ -8,6 +8,8 @@ import type { KubeObject, Resource, ResourceVersion, Timestamp, Uid } from '../k
 import type { Notable, Snapshot } from '../reconcile/change.ts'
 import { compileRoutes, RoutedView } from '../route/routed-view.ts'
 import { wholeObject } from '../route/view.ts'
+import { Ledger } from '../state/ledger.ts'
+import { StreamState } from '../state/stream-state.ts'
 import { createTranslator } from '../translate/translate.ts'
 import { Output } from './output.ts'
 import { offerTo, startOutput } from './testing/output-kit.ts'
@@ -311,4 +313,24 @@ test('the parts of a snapshot hold no watermark: what they say is said again by 
   const { output, offerChanges } = await outputBench(() => false)
   await offerChanges(added('a', '2'), begin('s1', '2'), end('s1', '2'))
   assert.equal(output.watermark.lag, 1)
+})
+
+test('P5 what a sink is owed from the start holds its watermark: an overflow before its snapshot has ended announces all of it', async () => {
+  const run = await outputBench(() => false, { events: 2, whenFull: 'coalesce' })
+  const state = new StreamState('all/pods')
+  state.apply({ type: 'stream', stream: 'all/pods', definition: '', sinks: [{ name: 'audit', view: '' }] })
+  const ledger = new Ledger(state, { required: [], keeps: 'ledger' })
+  const debt = { kind: 'missed', cause: 'restart' } as const
+  run.output.start(ledger, { watermark: rv('20'), skips: 'nothing', debt })
+  run.output.complete(rv('102')) // where the stream goes on
+  await run.offerChanges({ ...begin('s1', '112'), snapshot: { ...snapshot('s1'), reason: 'gap' } } as Notable)
+  run.output.complete(rv('112'))
+  assert.equal(run.output.watermark.value, '20')
+  await run.offerChanges(added('a', '113'), added('b', '114'), added('c', '115'))
+  assert.deepEqual([run.output.debt?.cause, run.output.debt?.from], ['overflow', '20'])
+  await run.connect()
+  await run.offerChanges(begin('s2', '115'), end('s2', '115'))
+  await run.settle()
+  run.output.complete(rv('115'))
+  assert.deepEqual([run.output.isOwed, run.output.watermark.value], [false, '115'])
 })

@@ -78,7 +78,10 @@ export class Output {
     if (watermark !== undefined && !isVoid) this.watermark.complete(watermark)
     this.#standing = { type: 'even' }
     this.#spooled = undefined // its slot is one of the watermark before
-    if (debt) this.#owe(new Debt({ ...debt, from: watermark, isUrgent: true, held: () => this.#told.held() }))
+    if (!debt) return
+    const owing = this.#owe(new Debt({ ...debt, from: watermark, isUrgent: true, held: () => this.#told.held() }))
+    // the stream may go on from further ahead
+    if (watermark !== undefined && !isVoid) owing.slot = this.watermark.open(watermark)
   }
 
   get sink(): string {
