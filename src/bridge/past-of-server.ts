@@ -22,7 +22,12 @@ export function pastOf(api: ListWatch<KubeObject>, limit: number): PastOfServer 
   return {
     pages,
     async newest(signal) {
-      return (await api.list({ limit: 1 }, signal)).resourceVersion
+      try {
+        return (await api.list({ limit: 1 }, signal)).resourceVersion
+      } catch (error) {
+        if (error instanceof KubeError && error.code === 'not-found') return undefined
+        throw error
+      }
     },
     async listedAt(resourceVersion, signal) {
       const objects: KubeObject[] = []

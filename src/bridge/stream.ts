@@ -214,9 +214,22 @@ export class BridgeStream {
         if (stop.aborted || !(error instanceof KubeError)) throw error
         this.#failure = error
         onError(error)
+        const removed = error.code === 'not-found' ? await this.#removed(stop) : undefined
+        if (removed) return removed
         await sleep(Math.max(backoff.next(), error.retryAfterMs ?? 0), clock, stop)
       }
     }
+  }
+
+  /** The resource that was followed in an earlier life, if sinks may hold objects of it: they are to be told their end. */
+  async #removed(stop: AbortSignal): Promise<Resource | undefined> {
+    const { entries, resource } = await this.#load(stop)
+    return entries.size > 0 ? resource : undefined
+  }
+
+  async #load(stop: AbortSignal): Promise<StreamState> {
+    this.#state ??= await abortable(this.#options.store.stateOf(this.name), stop)
+    return this.#state
   }
 
   /** Persists what has changed since the last time. */
@@ -315,8 +328,7 @@ export class BridgeStream {
   async #begin(resource: Resource, stop: AbortSignal) {
     const { name, store, required, onStart } = this.#options
     await abortable(this.note(), stop) // what an earlier try has settled
-    this.#state ??= await abortable(store.stateOf(name), stop)
-    const state = this.#state
+    const state = await this.#load(stop)
     const definition = fingerprint([this.#options.definition, resource.group, resource.resource])
     const sinks = this.#outputs.map(({ sink, routed }) => {
       const isRequired = required.includes(sink)
@@ -328,7 +340,10 @@ export class BridgeStream {
     const keeps = this.#informer ? 'nothing' : store.keeps
     const plan = await planStart({ state, keeps, definition, sinks, typeMeta, server }, stop)
     const records: readonly StateRecord[] = [
-      { type: 'stream', stream: name, definition, sinks: sinks.map(({ name: sink, view }) => ({ name: sink, view })) },
+      {
+        ...({ type: 'stream', stream: name, definition, resource } as const),
+        sinks: sinks.map(({ name: sink, view }) => ({ name: sink, view })),
+      },
       ...(plan.isRestored ? [{ type: 'restored', stream: name } as const] : []),
       ...[...plan.sinks].map(
         ([sink, { debt }]): StateRecord => ({ type: 'debt', stream: name, sink, kind: debt?.kind }),

@@ -71,6 +71,21 @@ function owed({ sinks: starts }: StartPlan): Readonly<Record<string, string>> {
   )
 }
 
+test('P3 F16 what is not served any more is compared with nothing, from the newest version that was told on', async () => {
+  const server: PastOfServer = {
+    newest: async () => undefined,
+    listedAt: async () => assert.fail('nobody can be asked'),
+  }
+  const state = remembered({ audit: 40, cache: 41 }, held('shop/a', 'a1', 42), held('shop/b', 'b1', 7))
+  const { rung, informer, notBefore, isRestored } = await plan({ state, server, now: sinks.slice(0, 2) })
+  assert.deepEqual([rung, notBefore, isRestored], ['compare', undefined, false])
+  assert.ok(informer?.type === 'Compare')
+  assert.deepEqual(
+    [informer.resourceVersion, informer.objects.map(({ metadata }) => metadata.uid)],
+    ['42', ['a1', 'b1']],
+  )
+})
+
 test('P1 a stream goes on from what all required sinks have settled, and tells none of them anything twice', async () => {
   const server = new PastServer(50)
   const found = await plan({ state: remembered({ audit: 40, cache: 42, extra: 45 }), server })

@@ -37,8 +37,8 @@ export interface LadderOptions {
 
 /** What an API server is asked about the past. Both reject if it does not answer. */
 export interface PastOfServer {
-  /** The newest version of the resource. */
-  newest(signal: AbortSignal): Promise<ResourceVersion>
+  /** The newest version of the resource; undefined: it is not served any more. */
+  newest(signal: AbortSignal): Promise<ResourceVersion | undefined>
   /** All objects at exactly this version; undefined if the server does not have it any more. */
   listedAt(version: ResourceVersion, signal: AbortSignal): Promise<readonly KubeObject[] | undefined>
 }
@@ -83,9 +83,10 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
   const checkpoint = checkpointOf(state, sinks)
   if (checkpoint === undefined) return announce(options, 'known')
   // nobody has anything of a replay; from a list of its own the catch-ups begin at once
-  if (sinks.every((sink) => debtOf(sink, state, checkpoint))) return announce(options, 'known', checkpoint)
-  const objects = await server.listedAt(checkpoint, signal)
-  if (objects) {
+  if (newest && sinks.every((sink) => debtOf(sink, state, checkpoint))) return announce(options, 'known', checkpoint)
+  // of what is not served nobody knows but the ledger; the list that is compared with it shows that all is gone
+  const objects = newest && (await server.listedAt(checkpoint, signal))
+  if (newest && objects) {
     return {
       rung: 'replay',
       informer: { type: 'Resume', resourceVersion: checkpoint, seen: newest, objects },
@@ -96,12 +97,14 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
   }
   if (keeps !== 'ledger') return announce(options, 'known')
   const remembered = newestOfEachKey(state.entries)
+  // no list will say where a resource is that is not served: at the newest version that was told
+  const from = newest ? checkpoint : newestTold(state, checkpoint)
   return {
     rung: 'compare',
     informer: {
       type: 'Compare',
-      resourceVersion: checkpoint,
-      seen: newest,
+      resourceVersion: from,
+      seen: newest ?? from,
       objects: remembered.map(([uid, { key, told = UNKNOWN }]) =>
         asRemembered(options.typeMeta, { ...identityOfKey({ uid, key }), resourceVersion: told }),
       ),
@@ -120,10 +123,16 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
  * Whether the server is behind what it once said, or that was found before and is not made up for yet. The newest version
  * of a quiet stream is known of its object alone: a watermark passes it with the next one.
  */
-function isRestored({ watermarks, entries, debts }: StreamState, newest: ResourceVersion): boolean {
-  const isAhead = (version: ResourceVersion) => compareResourceVersions(version, newest) > 0
+function isRestored({ watermarks, entries, debts }: StreamState, newest: ResourceVersion | undefined): boolean {
+  const isAhead = (version: ResourceVersion) => newest !== undefined && compareResourceVersions(version, newest) > 0
   if ([...debts.values()].includes('restored') || watermarks.values().some(isAhead)) return true
   return entries.values().some(({ told }) => told !== undefined && isAhead(told))
+}
+
+function newestTold({ entries }: StreamState, checkpoint: ResourceVersion): ResourceVersion {
+  let newest = checkpoint
+  for (const { told } of entries.values()) if (told && compareResourceVersions(told, newest) > 0) newest = told
+  return newest
 }
 
 /** No object is at this version: whatever is listed differs from it. */

@@ -1,5 +1,5 @@
 /** What is persisted of streams, as facts: each says how something is now, so the last one of its kind holds. */
-import type { ResourceVersion, Uid } from '../kube/object.ts'
+import type { Resource, ResourceVersion, Uid } from '../kube/object.ts'
 
 /** Why a sink is owed a catch-up: deletes of what it should no longer hold, then a full snapshot. */
 export type DebtKind =
@@ -41,6 +41,8 @@ export type StateRecord =
       readonly stream: string
       readonly definition: string
       readonly sinks: readonly SinkOfStream[]
+      /** What its objects are: once it is not served any more, nobody else knows. */
+      readonly resource?: Resource
     }
   | ({ readonly type: 'entry'; readonly stream: string; readonly uid: Uid } & Readonly<LedgerEntry>)
   /** No sink holds it any more. */
@@ -58,7 +60,7 @@ export type StateRecord =
 
 /** As JSON: an array with a letter for the type, without names, because there are hundreds of thousands of them. */
 type Encoded =
-  | readonly ['s', string, string, readonly (readonly [string, string])[]]
+  | readonly ['s', string, string, readonly (readonly [string, string])[], Resource?]
   | readonly ['e', string, string, string, string | null, number, number]
   | readonly ['g', string, string]
   | readonly ['w', string, string, string]
@@ -82,8 +84,11 @@ export function decodeRecords(payload: Uint8Array): readonly StateRecord[] {
 
 function encode(record: StateRecord): Encoded {
   switch (record.type) {
-    case 'stream':
-      return ['s', record.stream, record.definition, record.sinks.map(({ name, view }) => [name, view])]
+    case 'stream': {
+      const { stream, definition, sinks, resource } = record
+      const views = sinks.map(({ name, view }) => [name, view] as const)
+      return resource ? ['s', stream, definition, views, resource] : ['s', stream, definition, views]
+    }
     case 'entry':
       return ['e', record.stream, record.uid, record.key, record.told ?? null, record.may, record.has]
     case 'gone':
@@ -100,8 +105,9 @@ function encode(record: StateRecord): Encoded {
 function decode(encoded: Encoded): StateRecord {
   switch (encoded[0]) {
     case 's': {
-      const [, stream, definition, sinks] = encoded
-      return { type: 'stream', stream, definition, sinks: sinks.map(([name, view]) => ({ name, view })) }
+      const [, stream, definition, sinks, resource] = encoded
+      const views = sinks.map(([name, view]) => ({ name, view }))
+      return { type: 'stream', stream, definition, sinks: views, ...(resource && { resource }) }
     }
     case 'e': {
       const [, stream, uid, key, told, may, has] = encoded

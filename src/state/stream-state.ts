@@ -1,4 +1,4 @@
-import type { ResourceVersion, Uid } from '../kube/object.ts'
+import type { Resource, ResourceVersion, Uid } from '../kube/object.ts'
 import type { DebtKind, LedgerEntry, SinkOfStream, StateRecord } from './record.ts'
 
 /**
@@ -9,6 +9,8 @@ export class StreamState {
   readonly stream: string
   /** Hash of what the stream is about; undefined: nothing is known of it. */
   definition: string | undefined
+  /** What its objects are. */
+  resource: Resource | undefined
   /** Their places are the bits of the entries. */
   sinks: readonly SinkOfStream[] = []
   readonly entries = new Map<Uid, LedgerEntry>()
@@ -23,6 +25,7 @@ export class StreamState {
   apply(record: StateRecord): void {
     switch (record.type) {
       case 'stream':
+        this.resource = record.resource
         this.#redefine(record.definition, record.sinks)
         return
       case 'entry': {
@@ -51,9 +54,9 @@ export class StreamState {
    * an entry never as newer than a watermark that is told.
    */
   *records(): Generator<StateRecord> {
-    const { stream, definition, sinks } = this
+    const { stream, definition, sinks, resource } = this
     if (definition === undefined) return
-    yield { type: 'stream', stream, definition, sinks }
+    yield { type: 'stream', stream, definition, sinks, ...(resource && { resource }) }
     for (const [uid, entry] of this.entries) yield { type: 'entry', stream, uid, ...entry }
     for (const [sink, kind] of this.debts) yield { type: 'debt', stream, sink, kind }
     for (const [sink, position] of this.watermarks) yield { type: 'watermark', stream, sink, position }

@@ -12,7 +12,7 @@ import { Converter } from './support/converter.ts'
 import { FaultStand, newSeed, retry } from './support/fault-stand.ts'
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-const namespaces = ['gone', 'gone-while-down', 'moved', 'slow'] as const
+const namespaces = ['gone', 'removed', 'gone-while-down', 'moved', 'slow'] as const
 let server: TestApiServer
 let workspace: Workspace
 
@@ -59,6 +59,27 @@ test('F16 a definition that is removed takes its objects with it, each with its 
   await server.admin.createWidgets()
   await createWidget('gone', 'one')
   await stand.write(40)
+
+  t.diagnostic(JSON.stringify(await stand.arrived(() => receiver.events)))
+  await stand.copied(() => receiver.events)
+  await stand.endsInOrder('receiver')
+})
+
+test('F16 a definition that is removed while the bridge is down, and is not created again: a deleted for each object, and the stream starts when it is back', async (t) => {
+  await using receiver = await FaultyReceiver.start()
+  const state = { type: 'file', path: join(workspace.folder, 'removed') }
+  const sinks = [webhook('receiver', receiver.url, { retry })]
+  const namespace = 'removed'
+  await using stand = await FaultStand.start(sinks, { server, namespace, config: { state }, seed: newSeed(t) })
+  await stand.write(40)
+  const old = [await createWidget(namespace, 'one'), await createWidget(namespace, 'two')]
+  await stand.arrived(() => receiver.events)
+  await stand.restart('SIGTERM', removeWidgets)
+  const deleted = () => old.every((uid) => idsOf(receiver).includes(`${uid}:deleted`))
+  await eventually(deleted, { what: 'each is deleted' })
+  await stand.arrived(() => receiver.events)
+  await server.admin.createWidgets()
+  await createWidget(namespace, 'one')
 
   t.diagnostic(JSON.stringify(await stand.arrived(() => receiver.events)))
   await stand.copied(() => receiver.events)
