@@ -239,13 +239,13 @@ export class Bridge {
     const discovery = new Discovery(this.#parts.api, this.#parts.clock, stop)
     const informers = new Informers({
       listWatch: (resource, selection) => this.#listWatch(resource, selection),
-      optionsFor: (name, resource) => ({
-        isServed: () => discovery.isServed(resource),
+      optionsFor: (name) => ({
         ...informerOptions(name, this.#telemetry, this.#redact),
         reflector: this.#reflectorOptions(),
         clock: this.#parts.clock,
         random: this.#parts.random,
       }),
+      discovery,
       signal: stop,
     })
     this.#streams = this.#parts.config.sources.flatMap((source) =>
@@ -347,7 +347,7 @@ export class Bridge {
       store: this.#store,
       past: (found) => pastOf(this.#listWatch(found, selection), config.apiServer.pageSize),
       definition: [cluster, selection, config.redaction],
-      informer: (found, start) => informers.get(name, found, selection, start),
+      informer: (found, start) => informers.get(name, { named: resource, resource: found, ...selection }, start),
       onStart: (plan) => tellStart(name, plan, this.#telemetry),
       onChange: (change, sink) => observeChange(name, change, this.#telemetry, sink),
       onVerified: (verified) => observeVerified(name, verified, this.#telemetry),

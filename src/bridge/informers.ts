@@ -1,6 +1,8 @@
 import { Informer, type InformerOptions, type InformerStart } from '../informer/index.ts'
+import { KubeError } from '../kube/errors.ts'
 import type { ListWatch } from '../kube/list-watch.ts'
 import type { KubeObject, Resource } from '../kube/object.ts'
+import type { Discovery } from './discovery.ts'
 
 /** Which objects of a resource a stream is about; an absent member restricts nothing. */
 export interface Selection {
@@ -9,10 +11,19 @@ export interface Selection {
   readonly fieldSelector?: string
 }
 
+/** What is read. */
+export interface Place extends Selection {
+  /** As the configuration names it. */
+  readonly named: string
+  /** As it was found by that name. */
+  readonly resource: Resource
+}
+
 export interface InformersParts {
   readonly listWatch: (resource: Resource, selection: Selection) => ListWatch<KubeObject>
   /** `name` is that of the stream that asked first. */
-  readonly optionsFor: (name: string, resource: Resource) => Omit<InformerOptions<KubeObject>, 'scope'>
+  readonly optionsFor: (name: string) => Omit<InformerOptions<KubeObject>, 'scope' | 'isServed'>
+  readonly discovery: Pick<Discovery, 'find' | 'isServed'>
   /** Until then every informer reads. */
   readonly signal: AbortSignal
 }
@@ -29,22 +40,34 @@ export class Informers {
     this.#parts = parts
   }
 
-  /** A started one. */
-  get(name: string, resource: Resource, selection: Selection, start?: InformerStart<KubeObject>): Informer {
-    const { group, version, resource: plural } = resource
+  /**
+   * A started one. It ends with a KubeError, `not-found`, when its version is not served any more and the configuration's
+   * name means another one now.
+   */
+  get(name: string, place: Place, start?: InformerStart<KubeObject>): Informer {
+    const { named, resource, ...selection } = place
     const { namespace, labelSelector, fieldSelector } = selection
-    const key = JSON.stringify([group, version, plural, namespace, labelSelector, fieldSelector, start && name])
+    const key = JSON.stringify([named, resource.version, namespace, labelSelector, fieldSelector, start && name])
     const shared = this.#informers.get(key)
     if (shared) return shared
-    const { listWatch, optionsFor, signal } = this.#parts
+    const { listWatch, optionsFor, discovery, signal } = this.#parts
+    const moved = new AbortController()
     const scope = labelSelector || fieldSelector ? 'selected' : 'whole'
     const informer = new Informer(listWatch(resource, selection), {
-      ...optionsFor(name, resource),
+      ...optionsFor(name),
+      isServed: async () => {
+        const found = await discovery.find(named).catch(() => resource) // the 404 that made it ask is told
+        if (found.version === resource.version) return await discovery.isServed(resource)
+        this.#informers.delete(key)
+        const message = `${named} is not served in ${resource.version} any more: from now on it is read in ${found.version}`
+        moved.abort(new KubeError('not-found', message))
+        return true
+      },
       scope,
       ...(start && { start }),
     })
     this.#informers.set(key, informer)
-    informer.start(signal)
+    informer.start(AbortSignal.any([signal, moved.signal]))
     return informer
   }
 

@@ -263,6 +263,7 @@ export class BridgeStream {
     if (rung === 'replay') this.#syncedAt = 'first progress'
     if (rung === 'compare') this.#syncedAt = notBefore
     using reader = informer.deltas(drain) // the store must not move on before all that was read is offered
+    if (informer !== this.#informer) this.#synced = false // its store is empty
     this.#informer = informer
     const store: SnapshotStore<KubeObject> = {
       objects: () => informer.indexer.objects(),

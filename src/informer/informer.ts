@@ -29,7 +29,7 @@ export interface InformerOptions<T extends KubeObject> {
    */
   readonly transform?: (object: T) => T
   /**
-   * Asked after a 404: whether the server still has the resource in any version. If not, its objects are gone, and each
+   * Asked after each 404: whether the server still has the resource in any version. If not, its objects are gone, and each
    * is `Deleted` at the last position. What cannot be known now counts as served. @default always served
    */
   readonly isServed?: (signal: AbortSignal) => Promise<boolean>
@@ -297,9 +297,9 @@ export class Informer<T extends KubeObject = KubeObject> {
 
   /** A resource that was removed takes its objects with it, also those whose DELETED nobody was there to see. */
   async #checkServed(signal: AbortSignal): Promise<void> {
+    const isServed = (await this.#options.isServed?.(signal)) ?? true
     const resourceVersion = this.#lastSyncResourceVersion
-    if (resourceVersion === undefined || this.#forgotten) return
-    if ((await this.#options.isServed?.(signal)) ?? true) return
+    if (isServed || resourceVersion === undefined || this.#forgotten) return
     this.#forgotten = true
     this.#queue.push([{ type: 'Init' }, { type: 'InitDone', cause: 'gone', resourceVersion }])
     this.#lockstep.runUnread()

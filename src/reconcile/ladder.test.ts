@@ -84,6 +84,9 @@ test('P3 F16 what is not served any more is compared with nothing, from the newe
     [informer.resourceVersion, informer.objects.map(({ metadata }) => metadata.uid)],
     ['42', ['a1', 'b1']],
   )
+  for (const { name } of sinks.slice(0, 2)) state.debts.set(name, 'missed')
+  const indebted = await plan({ state, server, now: sinks.slice(0, 2) })
+  assert.equal(indebted.rung, 'compare', 'also where all are owed a catch-up: only that shows that all is gone')
 })
 
 test('P1 a stream goes on from what all required sinks have settled, and tells none of them anything twice', async () => {

@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Act, added, bookmark, deleted, list, modified, pod, Rig, watch } from '../informer/test-kit.ts'
+import {
+  type Act,
+  added,
+  bookmark,
+  deleted,
+  list,
+  listFails,
+  modified,
+  pod,
+  Rig,
+  rv,
+  watch,
+} from '../informer/test-kit.ts'
 import { KubeError } from '../kube/errors.ts'
-import type { KubeObject, ObjectKey } from '../kube/object.ts'
+import { asRemembered, type KubeObject, type ObjectKey } from '../kube/object.ts'
 import { SetDigest } from '../lib/set-digest.ts'
 import type { Audience, ResyncOptions } from './audience.ts'
 import type { Change, SnapshotOutcome } from './change.ts'
@@ -45,8 +57,13 @@ class Stand implements AsyncDisposable {
   readonly taken: Change[] = []
   readonly reading: Promise<void>
 
-  constructor(script: ConstructorParameters<typeof Rig>[0], resync = never, audiences = [new Patient()]) {
-    this.rig = new Rig(script)
+  constructor(
+    script: ConstructorParameters<typeof Rig>[0],
+    resync = never,
+    audiences = [new Patient()],
+    options: ConstructorParameters<typeof Rig>[1] = {},
+  ) {
+    this.rig = new Rig(script, options)
     this.audiences = audiences
     let snapshots = 0
     this.reconciler = new Reconciler({
@@ -386,3 +403,25 @@ function checkDigests(changes: readonly Change[]): void {
   }
   assert.ok(changes.some((change) => change.type === 'SnapshotEnd'))
 }
+
+test('F16 what is only remembered is in no snapshot: it begins when a list has said what there is, or that all is gone', async () => {
+  const objects = [asRemembered({ apiVersion: 'v1', kind: 'Pod' }, pod('shop/a', 3).metadata)]
+  let served = true
+  await using stand = new Stand(
+    [1, 2, 3].map(() => listFails('not-found')),
+    never,
+    [new Patient()],
+    {
+      start: { type: 'Compare', resourceVersion: rv(9), seen: rv(9), objects },
+      isServed: async () => served,
+    },
+  )
+  assert.deepEqual(await stand.changes(), ['Progress 9'])
+  served = false
+  assert.deepEqual(await stand.changes(20_000), [
+    'Deleted a',
+    'Progress 9',
+    'begin pods/pods:r1 startup full cold at 9',
+    'end at 9: 0 items +0 ~0 -0 =0',
+  ])
+})

@@ -10,7 +10,7 @@
 import { addAbortListener } from 'node:events'
 import type { Delta } from '../informer/delta.ts'
 import type { DeltaReader } from '../informer/delta-reader.ts'
-import { compareResourceVersions, type KubeObject, type ResourceVersion } from '../kube/object.ts'
+import { compareResourceVersions, isRemembered, type KubeObject, type ResourceVersion } from '../kube/object.ts'
 import type { Random } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Audience, ResyncOptions, SnapshotStore } from './audience.ts'
@@ -98,6 +98,8 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
   #hasStarted(): boolean {
     if (this.#isStarted || !this.#position) return this.#isStarted
     if (this.#notBefore && compareResourceVersions(this.#position, this.#notBefore) < 0) return false
+    // all of them, until a list has said what there is
+    for (const object of this.#options.store.objects()) if (isRemembered(object)) return false
     this.#isStarted = true
     const { everyMs, snapshot } = this.#options.resync
     if (everyMs > 0 && snapshot !== 'off') this.#schedule.start()

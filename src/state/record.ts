@@ -60,7 +60,7 @@ export type StateRecord =
 
 /** As JSON: an array with a letter for the type, without names, because there are hundreds of thousands of them. */
 type Encoded =
-  | readonly ['s', string, string, readonly (readonly [string, string])[], Resource?]
+  | readonly ['s', string, string, readonly (readonly [string, string])[], (Resource | null)?]
   | readonly ['e', string, string, string, string | null, number, number]
   | readonly ['g', string, string]
   | readonly ['w', string, string, string]
@@ -85,9 +85,8 @@ export function decodeRecords(payload: Uint8Array): readonly StateRecord[] {
 function encode(record: StateRecord): Encoded {
   switch (record.type) {
     case 'stream': {
-      const { stream, definition, sinks, resource } = record
-      const views = sinks.map(({ name, view }) => [name, view] as const)
-      return resource ? ['s', stream, definition, views, resource] : ['s', stream, definition, views]
+      const views = record.sinks.map(({ name, view }) => [name, view] as const)
+      return ['s', record.stream, record.definition, views, record.resource ?? null]
     }
     case 'entry':
       return ['e', record.stream, record.uid, record.key, record.told ?? null, record.may, record.has]

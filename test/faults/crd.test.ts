@@ -12,7 +12,7 @@ import { Converter } from './support/converter.ts'
 import { FaultStand, newSeed, retry } from './support/fault-stand.ts'
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-const namespaces = ['gone', 'removed', 'gone-while-down', 'moved', 'slow'] as const
+const namespaces = ['gone', 'removed', 'gone-while-down', 'moved', 'unserved', 'slow'] as const
 let server: TestApiServer
 let workspace: Workspace
 
@@ -110,15 +110,33 @@ test('F16 a definition that is removed and created again while the bridge is dow
   await stand.endsInOrder('receiver')
 })
 
+function version(name: string, stored: string) {
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } }
+  return { name, served: true, storage: name === stored, subresources: { status: {} }, schema }
+}
+
 /** Served in v1 and v2, kept in one of them. */
 async function defineBoth(stored: 'v1' | 'v2', conversion: object = { strategy: 'None' }): Promise<void> {
-  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } }
-  const versions = ['v1', 'v2'].map((name) => {
-    return { name, served: true, storage: name === stored, subresources: { status: {} }, schema }
-  })
+  const versions = [version('v1', stored), version('v2', stored)]
   await server.admin.patch(`${DEFINITIONS}/widgets.example.com`, { spec: { versions, conversion } })
   const served = async () => (await server.admin.get('/apis/example.com/v2')) !== undefined
   await eventually(served, { what: 'both versions are served' })
+}
+
+/** Defined in both, served in one. */
+async function serveOnly(name: 'v1' | 'v2'): Promise<void> {
+  const versions = ['v1', 'v2'].map((one) => ({ ...version(one, name), served: one === name }))
+  await server.admin.patch(`${DEFINITIONS}/widgets.example.com`, { spec: { versions } })
+  const servedIn = async () => {
+    const { groups } = (await server.admin.get('/apis')) as { readonly groups?: readonly ApiGroup[] }
+    return groups?.find((group) => group.name === 'example.com')?.versions.map(({ version }) => version)
+  }
+  await eventually(async () => String(await servedIn()) === name, { what: `${name} alone is served` })
+}
+
+interface ApiGroup {
+  readonly name: string
+  readonly versions: readonly { readonly version: string }[]
 }
 
 const typesOf = (events: readonly ReceivedEvent[], uid: string) =>
@@ -144,6 +162,39 @@ test('F17 a storage version that moves, and objects that are written again in it
   await stand.copied(() => receiver.events)
   await stand.endsInOrder('receiver')
   await defineBoth('v1')
+})
+
+test('F17 a version that is not served any more: a source without one goes on in the other, with a full snapshot and no deletes', async (t) => {
+  await using receiver = await FaultyReceiver.start()
+  const sinks = [webhook('receiver', receiver.url, { retry })]
+  const namespace = 'unserved'
+  await serveOnly('v1')
+  const config = { sources: [{ name: 'all', resources: ['widgets.example.com'], namespaces: [namespace] }] }
+  await using stand = await FaultStand.start(sinks, { server, namespace, config, seed: newSeed(t) })
+  const [same, changed, gone] = [
+    await createWidget(namespace, 'same'),
+    await createWidget(namespace, 'changed'),
+    await createWidget(namespace, 'gone'),
+  ]
+  const told = (uid: string) => typesOf(receiver.events, uid)
+  await eventually(() => told(gone).length > 0, { what: 'they have arrived' })
+  await serveOnly('v2')
+  const inV2 = (name: string) => `${widgetsIn(namespace).replace('v1', 'v2')}/${name}`
+  await server.admin.delete(inV2('gone'))
+  await eventually(() => told(gone).includes('deleted'), { what: 'what goes meanwhile is deleted' })
+  await eventually(() => told(same).includes('item'), { what: 'there is a snapshot' })
+  await server.admin.patch(inV2('changed'), { spec: { color: 'red' } })
+  await eventually(() => told(changed).includes('updated'), { what: 'it goes on' })
+
+  assert.deepEqual(told(same), ['added', 'item'])
+  assert.deepEqual(told(changed), ['added', 'item', 'updated'])
+  const last = receiver.events.findLast(({ uid }) => uid === changed)
+  assert.equal(last?.apiversion, 'example.com/v2')
+  assert.doesNotMatch((await stand.bridge.get('/readyz')).body, /degraded/)
+  await defineBoth('v1')
+  await eventually(async () => (await server.admin.get(widgetsIn(namespace))) !== undefined, { what: 'v1 is back' })
+  await stand.copied(() => receiver.events)
+  await stand.endsInOrder('receiver')
 })
 
 test('F18 a conversion webhook that fails, then one that does not answer, holds up its own resource only; in the end nothing is missing', async (t) => {
