@@ -185,6 +185,15 @@ test('a snapshot that nobody could mean is refused: what is written, and the pla
     [status, JSON.parse(body).error],
     [400, 'label selector "app in web", column 8: "web" instead of "("'],
   )
+  const refused = async (asked: object) =>
+    JSON.parse((await ask(`${server.url}/api/v1/snapshots`, post({ of: 'a', ...asked }))).body).error
+  assert.equal(await refused({ labelSelector: ' ' }), 'the label selector is empty: leave it out to have all objects')
+  assert.match(
+    await refused({ labelSelector: `a=${'b'.repeat(9_000)}` }),
+    /^the label selector has 9002 characters; at most 8192/,
+  )
+  assert.equal(await refused({ namespaces: ['shop', 'BAD_NS'] }), '"BAD_NS" cannot be the name of a namespace')
+  assert.equal(await refused({ namespaces: [''] }), '"" cannot be the name of a namespace')
 })
 
 test('other paths, methods and pages are refused in words', async () => {

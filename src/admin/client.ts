@@ -37,7 +37,7 @@ export class AdminClient {
 
   /** A line for each change. Throws an AdminError if the bridge ends before the last one. */
   snapshot(query: SnapshotQuery): AsyncGenerator<SnapshotLine> {
-    return this.#lines('/api/v1/snapshots', query, 'what has not ended begins again with the next process')
+    return this.#lines('/api/v1/snapshots', query, 'what has not ended does not: ask the next process for it')
   }
 
   async *#lines<T>(path: string, asked: object, otherwise: string): AsyncGenerator<T> {

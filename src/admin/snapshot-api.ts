@@ -25,6 +25,12 @@ export async function requestSnapshots(
 const SHAPE =
   'write {"of": "SOURCE or STREAM"}, with "sink": "NAME", "namespaces": ["NAME"], "labelSelector": "app=web" and "until": "began" or "ended" if you like'
 
+/** A label of RFC 1123, as the names of namespaces are. */
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+
+/** Characters. */
+const MOST_SELECTOR = 8_192
+
 function queryOf(body: unknown): SnapshotQuery {
   const { of, sink, namespaces, labelSelector, until, ...others } = Object(body) as Readonly<Record<string, unknown>>
   const isText = (value: unknown) => value === undefined || typeof value === 'string'
@@ -33,6 +39,15 @@ function queryOf(body: unknown): SnapshotQuery {
   }
   const areNames = namespaces === undefined || (Array.isArray(namespaces) && namespaces.length > 0)
   if (!areNames || namespaces?.some((name) => typeof name !== 'string')) throw new Refused(400, SHAPE)
+  const odd = namespaces?.find((name) => !NAMESPACE.test(name))
+  if (odd !== undefined) throw new Refused(400, `${JSON.stringify(odd.slice(0, 70))} cannot be the name of a namespace`)
+  if (labelSelector !== undefined && labelSelector.trim() === '') {
+    throw new Refused(400, 'the label selector is empty: leave it out to have all objects')
+  }
+  if (labelSelector !== undefined && labelSelector.length > MOST_SELECTOR) {
+    const message = `the label selector has ${labelSelector.length} characters; at most ${MOST_SELECTOR}, every sink is told of it`
+    throw new Refused(400, message)
+  }
   if (until !== undefined && until !== 'began' && until !== 'ended') throw new Refused(400, SHAPE)
   const query = { of, sink, namespaces, labelSelector, until: until ?? 'began' } as SnapshotQuery
   try {

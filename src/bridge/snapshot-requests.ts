@@ -121,7 +121,7 @@ async function* follow(
       stream.requestSnapshot(sink, { reason: 'requested', ...request, listener: { tell, signal: listening } })
     }
     for (;;) {
-      yield* lines.splice(0)
+      while (lines.length > 0) yield* lines.splice(0) // more may come while they are taken
       if (waiting.size === 0 || isLate || signal.aborted) return
       await wake.promise
       wake = Promise.withResolvers<void>()

@@ -29,6 +29,10 @@ export async function talk(
     stderr.write('--url: not an absolute URL such as http://127.0.0.1:8090\n')
     return ExitCode.usage
   }
+  if (base.username !== '' || base.password !== '') {
+    stderr.write('--url: the admin API has no login: leave user and password out of the address\n')
+    return ExitCode.usage
+  }
   try {
     return await work(new AdminClient(base, signal))
   } catch (error) {

@@ -53,7 +53,7 @@ test('who does not wait is told what has begun, and what begins later', async ()
     ],
     out: [
       'workloads/pods to audit: began workloads/pods:b7Qm2x',
-      'workloads/pods to slow: requested; it begins when what is running has ended and the sink has room',
+      'workloads/pods to slow: requested; it begins when what is running has ended, the sink has room and the stream is up to date',
       '',
     ].join('\n'),
     err: '',

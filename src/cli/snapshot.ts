@@ -36,7 +36,7 @@ function textOf(line: SnapshotLine): string {
 function stateOf(line: SnapshotLine): string {
   switch (line.type) {
     case 'requested':
-      return 'requested; it begins when what is running has ended and the sink has room'
+      return 'requested; it begins when what is running has ended, the sink has room and the stream is up to date'
     case 'began':
       return `began ${line.snapshotId}${line.mode === 'part' ? ' (part)' : ''}`
     case 'completed': {

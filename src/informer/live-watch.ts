@@ -11,13 +11,20 @@ import type { Item } from './watch-event.ts'
 /** A watch that closes sooner, without a frame, has told nothing: perhaps it never will. */
 const SHORT_WATCH_MS = 1000
 
+/**
+ * A quiet stream that is behind would stay so until the first bookmark, for a minute. The server also sends one two
+ * seconds before a watch ends by its time. Source: cacheWatcher.nextBookmarkTime, k8s.io/apiserver.
+ */
+const FIRST_WATCH_SECONDS = 6
+
 export async function openWatch<T extends KubeObject>(
-  { resourceVersion, unusableAfter, seen }: State<T> & { type: 'Listed' },
+  { resourceVersion, unusableAfter, seen, isBehind }: State<T> & { type: 'Listed' },
   api: ListWatch<T>,
   options: ReflectorOptions,
   signal: AbortSignal,
 ): Promise<Step<T>> {
-  const frames = await api.watch({ resourceVersion, timeoutSeconds: watchTimeoutSeconds(options) }, signal)
+  const timeoutSeconds = isBehind ? FIRST_WATCH_SECONDS : watchTimeoutSeconds(options)
+  const frames = await api.watch({ resourceVersion, timeoutSeconds }, signal)
   options.observer.watchStarted()
   const chunks = frames[Symbol.asyncIterator]()
   const openedAt = options.clock.monotonic()

@@ -487,6 +487,19 @@ test('X5 F11 a truncated last line: the versions are checked, then the watch goe
   assert.deepEqual(rig.api.calls[2], { list: { limit: 1 } })
 })
 
+test('after a lost connection a stream that is behind asks for a short watch first, whose end brings a bookmark', async () => {
+  await using rig = new Rig([
+    list(10, []),
+    watch(fault('reset')),
+    list(12, []),
+    watch([bookmark(12)], 'close'),
+    watch(),
+  ])
+  await rig.full(20_000)
+  const watches = rig.api.calls.flatMap((call) => ('watch' in call ? [call.watch.timeoutSeconds] : []))
+  assert.deepEqual(watches, [450, 6, 450])
+})
+
 test('X8 F13 versions that went back, found after a lost connection: a whole list, announced as restored', async () => {
   await using rig = new Rig([
     list(100, [pod('shop/a', 90), pod('shop/b', 95), pod('shop/c', 50)]),

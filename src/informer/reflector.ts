@@ -132,7 +132,8 @@ function checked<T extends KubeObject>(state: State<T> & { type: 'Lost' }, page:
   const { resourceVersion, unusableAfter } = state
   const newest = newestOf(state)
   if (compareResourceVersions(page.resourceVersion, newest) < 0) return [[], beforeList('restored', newest)]
-  return [[], { type: 'Listed', resourceVersion, unusableAfter, seen: page.resourceVersion }]
+  const isBehind = compareResourceVersions(page.resourceVersion, resourceVersion) > 0
+  return [[], { type: 'Listed', resourceVersion, unusableAfter, seen: page.resourceVersion, isBehind }]
 }
 
 function asKubeError(error: unknown): KubeError {

@@ -28,7 +28,11 @@ export type State<T extends KubeObject> =
   /** The connection was lost: before the next watch the server must prove that its versions have not gone back. */
   | ({ readonly type: 'Lost' } & Position)
   /** No watch is open. */
-  | ({ readonly type: 'Listed' } & Position)
+  | ({
+      readonly type: 'Listed'
+      /** The server was ahead when it was asked last: how far this stream is says only a bookmark. */
+      readonly isBehind?: boolean
+    } & Position)
   | ({ readonly type: 'Watching'; readonly framesSeen: number } & Position & OpenWatch<T>)
 
 /** Batches of items and the state after them. */

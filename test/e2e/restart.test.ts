@@ -123,3 +123,28 @@ test('P3 P5 F01 where the history was compacted away meanwhile, a gap and the di
   assert.ok(result.gaps > 0 && result.collapsed > 0)
   assert.equal(snapshots, resources.length, 'those of the first start alone')
 })
+
+test('P6 a sink that is new at a restart has its snapshot of a quiet stream before the first bookmark of a minute', async () => {
+  await using server = await startCluster(namespaces)
+  await using receiver = await FaultyReceiver.start()
+  await using newcomer = await FaultyReceiver.start()
+  await using folder = await temporaryFolder()
+  const kubeconfig = await server.kubeconfig()
+  const config = (...sinks: readonly object[]) => ({
+    state: { type: 'file', path: folder.path },
+    sources: [{ name: 'all', resources: ['widgets.v1.example.com'], namespaces }],
+    sinks: [webhook('audit', receiver.url), ...sinks],
+  })
+  const ended = ({ events }: FaultyReceiver) => events.some(({ type }) => type.includes('snapshot.end'))
+  const first = await startBridge({ kubeconfig, config: config() })
+  await using _ = first
+  await eventually(() => ended(receiver), { what: 'its first snapshot' })
+  assert.equal(await first.end('SIGTERM'), 0)
+  await operate(server.admin, { count: 20, seed, namespaces }) // the server moves on, most of it elsewhere
+  await using second = await startBridge({ kubeconfig, config: config(webhook('late', newcomer.url)) })
+  await second.ready()
+  await eventually(() => ended(newcomer), { what: 'the snapshot of the new sink' })
+  const rungs = (await second.log()).flatMap(({ rung }) => (typeof rung === 'string' ? [rung] : []))
+  assert.deepEqual(rungs, ['replay'])
+  assert.equal(await second.end('SIGTERM'), 0)
+})
