@@ -204,6 +204,12 @@ test('P2 partitions that are added are used, and a key moves with nothing of it 
   const admin = new kafkajs.Kafka({ brokers: [kafka.bootstrap], logLevel: kafkajs.logLevel.NOTHING }).admin()
   await admin.connect()
   await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
+  const areLed = async () => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    const partitions = topics[0]?.partitions ?? []
+    return partitions.length === 4 && partitions.every(({ leader }) => leader >= 0)
+  }
+  await eventually(areLed, { what: 'the new partitions have leaders' })
   await admin.disconnect()
   // another sink has not yet learned how many there were
   await sent(topic, numbered(100, 20))
