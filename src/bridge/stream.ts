@@ -97,8 +97,11 @@ const CHANGES_PER_TURN = 50
 /** The same of objects that nothing is sent of yet. */
 const OBJECTS_PER_TURN = 5_000
 
-/** What has changed is persisted so late at most. */
-const NOTED_WITHIN_MS = 1_000
+/**
+ * What has changed is persisted so late at most. A process that is killed again and again within seconds gets on only by
+ * what it has noted.
+ */
+const NOTED_WITHIN_MS = 200
 
 export class BridgeStream {
   readonly #options: BridgeStreamOptions
@@ -464,7 +467,7 @@ export class BridgeStream {
     if (records.length > 0) await this.#options.store.write(records)
   }
 
-  /** Within a second, if there is somebody who remembers it. */
+  /** Soon, if there is somebody who remembers it. */
   #noteSoon(): void {
     const { store, clock, onError } = this.#options
     if (store.keeps === 'nothing') return
