@@ -9,6 +9,17 @@ export async function positionsIn(path: string): Promise<ReadonlyMap<string, str
   return new Map([...notes].map(([, stream = '', position = '']) => [stream, position]))
 }
 
+/** Streams of which a folder of state says that one of its sinks is owed nothing any more. */
+export async function debtsPaidIn(path: string): Promise<ReadonlySet<string>> {
+  const logs = (await readdir(path)).filter((name) => name.endsWith('.log')).sort()
+  const texts = await Promise.all(logs.map((name) => readFile(join(path, name), 'latin1')))
+  const owed = new Map<string, boolean>()
+  for (const [, stream = '', kind] of texts.join('').matchAll(/\["d","([^"]+)","[^"]+",(null|"\w+")\]/g)) {
+    owed.set(stream, kind !== 'null')
+  }
+  return new Set([...owed].flatMap(([stream, isOwed]) => (isOwed ? [] : [stream])))
+}
+
 /** Whether the end of the log, which nobody appends to, is noted: from then on it is seen if some of it is gone. */
 export async function isEndNoted(path: string): Promise<boolean> {
   const [log = ''] = (await readdir(path)).filter((name) => name.endsWith('.log'))

@@ -8,7 +8,7 @@ import { compare } from '../../e2e/support/oracle.ts'
 import { operate, prefixes, resources, seeded } from '../../e2e/support/random-operations.ts'
 import { assertCopied, type CopyResult, stateOf } from '../../e2e/support/reference-copy.ts'
 import { startCluster, webhook } from '../../e2e/support/stand.ts'
-import { positionsIn } from '../../e2e/support/state-folder.ts'
+import { debtsPaidIn } from '../../e2e/support/state-folder.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { RecordedChange } from '../../testbed/recorder.ts'
 
@@ -67,8 +67,8 @@ export async function surviveKillLoop({ seed, goOn }: KillLoopOptions): Promise<
   let bridge = await startBridge({ kubeconfig, config })
   await using _ = { [Symbol.asyncDispose]: () => bridge[Symbol.asyncDispose]() }
   await bridge.ready()
-  const isRemembered = async () => (await positionsIn(folder.path)).size === resources.length * namespaces.length
-  await eventually(isRemembered, { what: 'the position of each stream is on disk' })
+  const isRemembered = async () => (await debtsPaidIn(folder.path)).size === resources.length * namespaces.length
+  await eventually(isRemembered, { what: 'that the first snapshot of each stream has ended is on disk' })
   const stop = new AbortController()
   const operations = { count: Number.POSITIVE_INFINITY, seed, namespaces, writers: WRITERS }
   const load = operate(server.admin, operations, stop.signal)
