@@ -53,16 +53,7 @@ export class Told {
   settled(change: Notable, { type }: Outcome): void {
     const held = heldIn(change)
     if (!held) return
-    const { uid } = held
-    const version = versionOf(change)
-    if (type !== 'delivered' && type !== 'dead-lettered') {
-      // what an end was merged into may be another end
-      this.#ledger.unsettled(uid, this.#sink, type === 'merged' ? 'version' : whatOf(change))
-    } else if (version === undefined) {
-      this.#ledger.ended(uid, this.#sink)
-    } else {
-      this.#ledger.settled(uid, this.#sink, version)
-    }
+    this.#settle(held.uid, versionOf(change), type)
     this.#learn(held, type)
   }
 
@@ -70,24 +61,19 @@ export class Told {
   settledOnDisk({ kind, attributes }: OutboundEvent, { type }: Outcome): void {
     if (kind !== 'change' && kind !== 'item') return
     const uid = attributes.uid as Uid
-    const what = attributes.type === eventTypes.deleted ? 'end' : 'version'
+    const isEnd = attributes.type === eventTypes.deleted
     const { namespace, name } = attributes
     if (typeof name === 'string') {
       this.#learn({ uid, key: keyOf({ name, ...(typeof namespace === 'string' && { namespace }) }) }, type)
     }
-    if (type !== 'delivered' && type !== 'dead-lettered') this.#ledger.unsettled(uid, this.#sink, what)
-    else if (what === 'end') this.#ledger.ended(uid, this.#sink)
-    else this.#ledger.settled(uid, this.#sink, attributes.resourceversion as ResourceVersion)
+    this.#settle(uid, isEnd ? undefined : (attributes.resourceversion as ResourceVersion), type)
   }
 
   /** The view does not want the change: there is nothing to be settled. */
   passed(change: Notable): void {
     this.offered(change)
     const uid = uidOf(change)
-    if (uid === undefined) return
-    const version = versionOf(change)
-    if (version === undefined) this.#ledger.ended(uid, this.#sink)
-    else this.#ledger.settled(uid, this.#sink, version)
+    if (uid !== undefined) this.#settle(uid, versionOf(change), 'delivered')
   }
 
   /** The sink is not told of this version: it was, in an earlier life, or it is owed a snapshot. */
@@ -110,6 +96,19 @@ export class Told {
   /** Nothing of what it was `offered` will be settled: all that waited is gone. */
   lost(): void {
     this.#ledger.lost(this.#sink)
+  }
+
+  /** `version` undefined: the event told of the object's end. */
+  #settle(uid: Uid, version: ResourceVersion | undefined, type: Outcome['type']): void {
+    if (type === 'merged') {
+      this.#ledger.unsettled(uid, this.#sink, 'version') // what an end was merged into may be another end
+    } else if (type !== 'delivered' && type !== 'dead-lettered') {
+      this.#ledger.unsettled(uid, this.#sink, version === undefined ? 'end' : 'version')
+    } else if (version === undefined) {
+      this.#ledger.ended(uid, this.#sink)
+    } else {
+      this.#ledger.settled(uid, this.#sink, version)
+    }
   }
 
   /** Whether the sink has the object now as it was told of it. */

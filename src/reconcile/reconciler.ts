@@ -47,7 +47,7 @@ export type Portion<T extends KubeObject, A extends Audience> =
       readonly type: 'live'
       readonly changes: readonly Change<T>[]
       /** The last of them is the last of its position: nothing that was read at it is left. */
-      readonly isAll?: true
+      readonly isAll?: boolean
     }
   /** For it alone: a part of its snapshot, or of what it is owed. The changes are made while they are iterated, once. */
   | { readonly type: 'own'; readonly audience: A; readonly changes: Iterable<Notable<T>> }
@@ -131,13 +131,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     try {
       while (!signal.aborted) {
         const deltas = reader.take()
-        const isAll = reader.inStep || undefined
-        const portions = this.#apply(deltas)
-        for (const [index, portion] of portions.entries()) {
-          const isLast = index === portions.length - 1
-          if (isAll && isLast && portion.type === 'live') yield { ...portion, isAll }
-          else yield portion
-        }
+        for (const portion of this.#apply(deltas)) yield portion
         this.#verifier?.advance()
         let isIdle = deltas.length === 0
         for (const [audience, snapshots] of this.#snapshots) {
@@ -231,7 +225,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
         changes = []
       }
     }
-    if (changes.length > 0) portions.push({ type: 'live', changes })
+    if (changes.length > 0) portions.push({ type: 'live', changes, isAll: this.#options.reader.inStep })
     return portions
   }
 

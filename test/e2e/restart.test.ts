@@ -1,7 +1,5 @@
 /** A bridge that was killed, and what happened meanwhile: a real API server, a real receiver, state on a disk. */
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryFolder } from '../../src/journal/testing/kit.ts'
 import { eventually } from '../support/eventually.ts'
@@ -11,6 +9,7 @@ import { FaultyReceiver } from './support/faulty-receiver.ts'
 import { compare } from './support/oracle.ts'
 import { operate, prefixes, resources } from './support/random-operations.ts'
 import { startCluster, webhook } from './support/stand.ts'
+import { positionsIn } from './support/state-folder.ts'
 
 const namespaces = ['shop']
 
@@ -18,13 +17,6 @@ interface Scenario {
   readonly seed: number
   /** What happens to the server while the bridge is away, after the operations. */
   readonly meanwhile: (server: TestApiServer) => Promise<void>
-}
-
-/** Of how many streams a watermark was written. */
-async function watermarksIn(path: string): Promise<number> {
-  const logs = (await readdir(path)).filter((name) => name.endsWith('.log'))
-  const texts = await Promise.all(logs.map((name) => readFile(join(path, name), 'latin1')))
-  return new Set([...texts.join('').matchAll(/\["w","([^"]+)"/g)].map(([, stream]) => stream)).size
 }
 
 /** Operations before, while the bridge is killed, and after. */
@@ -50,7 +42,7 @@ async function restart({ seed, meanwhile }: Scenario) {
   await first.ready()
   await write(1, 150)
   await arrived()
-  await eventually(async () => (await watermarksIn(folder.path)) === resources.length, {
+  await eventually(async () => (await positionsIn(folder.path)).size === resources.length, {
     what: 'the position of each stream is on disk',
   })
   await first.end('SIGKILL')
