@@ -1,5 +1,5 @@
 /** One seed of the oracle suite: a bridge of many lives, a server that forgets, two sinks that fail, and what was said. */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { temporaryFolder } from '../../../src/journal/testing/kit.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -14,6 +14,7 @@ import { END, SOURCE, Truth, type View, whole } from './oracle-truth.ts'
 import { resources } from './random-operations.ts'
 import { assertCopied, sorted } from './reference-copy.ts'
 import { webhook } from './stand.ts'
+import { logIn } from './state-folder.ts'
 
 export type OracleServer = 'real' | 'simulator'
 
@@ -348,7 +349,6 @@ async function sizeOf(path: string): Promise<number> {
 
 /** Of how many streams and sinks a watermark was written. */
 async function positionsIn(path: string): Promise<number> {
-  const logs = (await readdir(path)).filter((name) => name.endsWith('.log'))
-  const texts = await Promise.all(logs.map((name) => readFile(join(path, name), 'latin1')))
-  return new Set([...texts.join('').matchAll(/\["w","([^"]+","[^"]+)"/g)].map(([, place]) => place)).size
+  const log = await logIn(path)
+  return new Set([...log.matchAll(/\["w","([^"]+","[^"]+)"/g)].map(([, place]) => place)).size
 }

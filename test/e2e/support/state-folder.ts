@@ -16,7 +16,8 @@ export async function debtsPaidIn(path: string): Promise<ReadonlySet<string>> {
   return new Set([...owed].flatMap(([stream, isOwed]) => (isOwed ? [] : [stream])))
 }
 
-async function logIn(path: string): Promise<string> {
+/** All that was noted in a folder of state, as text. */
+export async function logIn(path: string): Promise<string> {
   const logs = (await readdir(path)).filter((name) => name.endsWith('.log')).sort()
   return (await Promise.all(logs.map((name) => readFile(join(path, name), 'latin1')))).join('')
 }

@@ -86,11 +86,6 @@ export class FaultStand implements AsyncDisposable {
     this.#bridge = bridge
   }
 
-  /** etcd's history is looked at from now on. */
-  async recordAnew(): Promise<void> {
-    this.#recorder = await this.server.record()
-  }
-
   /** So many random creates, updates and deletes. */
   async write(count: number): Promise<void> {
     await operate(this.server.admin, { count, seed: this.#seed++, namespaces: [this.namespace] })
