@@ -21,7 +21,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/audience.ts'
 import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from '../reconcile/change.ts'
 import { identityOfKey } from '../reconcile/held.ts'
-import { type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
+import { isRestored, type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
 import type { Verified, VerifiedServer } from '../reconcile/verifier.ts'
 import { Ledger } from '../state/ledger.ts'
@@ -262,7 +262,7 @@ export class BridgeStream {
 
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
     const { name, cluster, scope, resync, onSkipped, onVerified, clock, random, snapshotId } = this.#options
-    const { ledger, informer, rung, notBefore } = await this.#begin(resource, stop)
+    const { ledger, informer, rung, notBefore, isAssumed } = await this.#begin(resource, stop)
     if (rung === 'replay') this.#syncedAt = 'first progress'
     if (rung === 'compare') this.#syncedAt = notBefore
     using reader = informer.deltas(drain) // the store must not move on before all that was read is offered
@@ -281,8 +281,11 @@ export class BridgeStream {
     const reconciler = new Reconciler({ ...parts, ...(notBefore && { notBefore }) })
     this.#reconciler = reconciler
     const following = { ledger, translate, store }
+    let isProven = !isAssumed
     for await (const portion of reconciler.changes(stop)) {
       this.#failure = undefined
+      if (!isProven && isRestored(await this.#load(stop), reconciler.position)) await this.#beginAnew(ledger, drain)
+      isProven = true
       if (portion.type === 'own') {
         await this.#own(portion.audience.output, portion.changes, following, drain)
         continue
@@ -341,7 +344,8 @@ export class BridgeStream {
     const typeMeta = { apiVersion: apiVersionOf(resource), kind: resource.kind }
     const server = this.#options.past(resource)
     // one that was followed before has an informer that stands somewhere else
-    const keeps = this.#informer ? 'nothing' : store.keeps
+    const isFirst = this.#informer === undefined
+    const keeps = isFirst ? store.keeps : 'nothing'
     const plan = await planStart({ state, keeps, definition, sinks, typeMeta, server }, stop)
     const records: readonly StateRecord[] = [
       {
@@ -369,13 +373,27 @@ export class BridgeStream {
     onStart(plan)
     // the plan holds all objects of the past: nobody keeps it
     const { rung, notBefore } = plan
-    return { ledger, informer: this.#options.informer(resource, plan.informer), rung, notBefore }
+    // a list of its own is not held against what is known: it may be of a server that was restored since it was asked
+    const isAssumed = rung === 'announce' && isFirst && !plan.isRestored
+    return { ledger, informer: this.#options.informer(resource, plan.informer), rung, notBefore, isAssumed }
+  }
+
+  /** The first list is of a restored server, and nothing was offered yet. */
+  async #beginAnew(ledger: Ledger, drain: AbortSignal): Promise<void> {
+    await this.#noteRestored(ledger, drain)
+    const debt = { kind: 'restored', cause: 'restored' } as const
+    const start = { watermark: undefined, skips: 'nothing', debt } as const
+    for (const output of this.#outputs) output.start(ledger, start, () => this.#noteSoon())
+  }
+
+  async #startOver(ledger: Ledger, drain: AbortSignal): Promise<void> {
+    for (const output of this.#outputs) output.startOver()
+    await this.#noteRestored(ledger, drain)
   }
 
   /** The server has another history. That is noted before anybody is told: a crash must not make one forget it. */
-  async #startOver(ledger: Ledger, drain: AbortSignal): Promise<void> {
+  async #noteRestored(ledger: Ledger, drain: AbortSignal): Promise<void> {
     const stream = this.name
-    for (const output of this.#outputs) output.startOver()
     ledger.restored()
     const owed = this.#outputs.map(({ sink }): StateRecord => ({ type: 'debt', stream, sink, kind: 'restored' }))
     await this.#record([{ type: 'restored', stream }, ...owed], drain)

@@ -123,7 +123,7 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
  * Whether the server is behind what it once said, or that was found before and is not made up for yet. The newest version
  * of a quiet stream is known of its object alone: a watermark passes it with the next one.
  */
-function isRestored({ watermarks, entries, debts }: StreamState, newest: ResourceVersion | undefined): boolean {
+export function isRestored({ watermarks, entries, debts }: StreamState, newest: ResourceVersion | undefined): boolean {
   const isAhead = (version: ResourceVersion) => newest !== undefined && compareResourceVersions(version, newest) > 0
   if ([...debts.values()].includes('restored') || watermarks.values().some(isAhead)) return true
   return entries.values().some(({ told }) => told !== undefined && isAhead(told))

@@ -114,6 +114,16 @@ const histories = {
     ],
     sinks: [plain, plain],
   },
+  'a server that was restored before the first list of a stream with another definition is noticed': {
+    steps: [{ type: 'redefine' }, settled, kill, { type: 'restore', versions: 2 }],
+    sinks: [plain, plain],
+    writeMs: 200,
+  },
+  'a server that was restored before the first list of a stream that is owed to all is noticed': {
+    steps: [{ type: 'pass', ms: 700 }, kill, { type: 'restore', versions: 1 }, { ...kill, writes: 1 }],
+    sinks: [plain, plain],
+    writeMs: 200,
+  },
 } as const satisfies Readonly<Record<string, Pick<Lives, 'steps' | 'sinks'> & Partial<Lives>>>
 
 /** Those by their names. */

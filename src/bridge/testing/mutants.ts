@@ -92,6 +92,12 @@ export const mutants: readonly Mutant[] = [
     to: 'compareResourceVersions(version, newest) > 0 && newest === version',
   },
   {
+    without: 'a first list at a lower version than known ones means the same',
+    file: stream,
+    from: 'if (!isProven && ',
+    to: 'if (isProven === null && ',
+  },
+  {
     without: 'a restored server is still one after a crash',
     file: ladder,
     from: "[...debts.values()].includes('restored') ||",
