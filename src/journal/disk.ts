@@ -1,6 +1,7 @@
 /** The few things that a journal asks of a file system, so that tests can let each of them fail. */
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 
 /** Every promise may reject with what the system says, an Error with a `code` such as ENOSPC. */
 export interface Disk {
@@ -32,9 +33,7 @@ export interface DiskFile {
 
 /** The file system of this machine. */
 export const realDisk: Disk = {
-  async makeFolder(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 })
-  },
+  makeFolder: (path) => makeFolder(resolve(path)),
   list: (folder) => readdir(folder),
   async open(path, how) {
     const handle = await open(path, flags[how], 0o600)
@@ -76,6 +75,19 @@ export const realDisk: Disk = {
       await handle.close()
     }
   },
+}
+
+/** Not `recursive` of Node: where a file system has no room for folders, as /proc, that tries for ever. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (await isFolder(path)) return
+    const parent = dirname(path)
+    if (codeOf(error) !== 'ENOENT' || (await isFolder(parent))) throw error
+    await makeFolder(parent)
+    await mkdirOnce(path)
+  }
 }
 
 const flags = {

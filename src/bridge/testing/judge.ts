@@ -23,10 +23,27 @@ export interface Judged {
 
 /** Throws an AssertionError that names the promise. */
 export function judge(judged: Judged): void {
-  const { taken, objects, hasSnapshots } = judged
+  const { objects, hasSnapshots } = judged
+  const taken = sinceAnew(judged.taken)
   if (hasSnapshots) judgeCopy(taken, objects)
   judgeOrder(taken)
-  judgeEnds(judged)
+  judgeEnds({ ...judged, taken })
+}
+
+/** Who was not one of the stream's sinks when it was told that the server was restored begins with nothing. */
+function sinceAnew(taken: readonly Taken[]): readonly Taken[] {
+  let begin = 0
+  let isUntold = false
+  let wasRemoved = false
+  for (const [index, one] of taken.entries()) {
+    if (one.type === 'restored') isUntold = true
+    if (one.type === 'removed') wasRemoved = true
+    if (one.type !== 'event') continue
+    if (wasRemoved && isUntold) begin = index
+    if (wasRemoved || isRestored(one.event)) isUntold = false
+    wasRemoved = false
+  }
+  return taken.slice(begin)
 }
 
 function judgeCopy(taken: readonly Taken[], objects: readonly Member[]): void {

@@ -281,8 +281,13 @@ class Play {
     const newest = Math.max(0, ...positions)
     if (newest <= versions + 1) return false
     this.#world.count('restored while away')
-    server.restore(server.version - newest + versions)
+    this.#restore(server.version - newest + versions)
     return true
+  }
+
+  #restore(versions: number): void {
+    this.#world.server.restore(versions)
+    for (const { target } of this.#world.sinks) target.taken.push({ type: 'restored' })
   }
 
   /** Seen before anything is written: see above. */
@@ -295,7 +300,7 @@ class Play {
     for (const { target } of blocking) target.heal() // one that blocks keeps its stream from noting it
     if (blocking.length > 0) await clock.advance(60_000)
     this.#world.count('restored while running')
-    server.restore(versions)
+    this.#restore(versions)
     await this.#until(() => server.wasAsked)
     await clock.advance(blocking.length > 0 ? 60_000 : 10 + 4 * lives.writeMs) // until that is noted
   }

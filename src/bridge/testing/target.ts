@@ -10,6 +10,8 @@ export type Taken =
   | { readonly type: 'life'; readonly floor: string | undefined }
   /** The sink is no longer one of the stream's: whatever it holds, nobody tells it. */
   | { readonly type: 'removed' }
+  /** The server is one from a backup from now on. */
+  | { readonly type: 'restored' }
 
 /** It takes everything that reaches it, also what was sent before a kill. */
 export class Target {
