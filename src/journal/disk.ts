@@ -86,8 +86,15 @@ async function makeFolder(path: string): Promise<void> {
     const parent = dirname(path)
     if (codeOf(error) !== 'ENOENT' || (await isFolder(parent))) throw error
     await makeFolder(parent)
-    await mkdirOnce(path)
+    await makeFolder(path)
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
 }
 
 const flags = {

@@ -101,6 +101,19 @@ test('a folder is used by one at a time; one that was killed or damaged holds no
   await using _second = await openJournal(folder.path)
 })
 
+test('a folder is made with its parents; where none can be made that is said at once', {
+  timeout: 10_000,
+}, async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'of', 'its own')
+  await using _made = await openJournal(path)
+  assert.equal((await stat(path)).mode & 0o777, 0o700)
+  await writeFile(join(folder.path, 'file'), 'in its place')
+  for (const place of [join(folder.path, 'file'), join(folder.path, 'file/x'), '/proc/deltawire/x']) {
+    await assert.rejects(openJournal(place), /^Error: E\w+: .*, mkdir '/)
+  }
+})
+
 test('a record is neither empty nor longer than the limit', async () => {
   await using folder = await temporaryFolder()
   await using journal = await openJournal(folder.path, { maxPayloadBytes: 10 })
