@@ -5,39 +5,59 @@
  */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { rename, unlink } from 'node:fs/promises'
+import { access, open, rename, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { codeOf } from './disk.ts'
 
 const NAME = 'lock'
-/** Of a socket's path, on Linux; others take some less. */
+/** Of a socket's path: what Linux, macOS and the BSDs all take. */
 const MAX_PATH_BYTES = 100
+/** Where Linux has what a process has opened, by number: a short path to a folder whose own is longer. */
+const OPENED = '/proc/self/fd'
 
 /** Resolves when this process alone has the folder, until it is disposed. Rejects, saying why, if it cannot have it. */
 export async function lockFolder(folder: string): Promise<AsyncDisposable> {
-  const path = join(folder, NAME)
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
-    throw new Error(`${path} is too long for a lock: choose a path of less than ${MAX_PATH_BYTES - NAME.length} bytes`)
+  await using resources = new AsyncDisposableStack()
+  const path = join(await shortened(folder, resources), NAME)
+  resources.use(await lock(path, folder))
+  return resources.move()
+}
+
+/** A path to the folder that has room for a socket's name, for as long as `resources` are not disposed. */
+async function shortened(folder: string, resources: AsyncDisposableStack): Promise<string> {
+  if (Buffer.byteLength(join(folder, nameOfTaken())) <= MAX_PATH_BYTES) return folder
+  try {
+    await access(OPENED)
+  } catch (error) {
+    const most = MAX_PATH_BYTES - nameOfTaken().length - 1
+    throw new Error(`${folder} is too long for a lock: choose a path of at most ${most} bytes`, { cause: error })
   }
-  const server = await listen(path)
+  const { fd } = resources.use(await open(folder))
+  return `${OPENED}/${fd}`
+}
+
+async function lock(path: string, folder: string): Promise<AsyncDisposable> {
+  const server = await listen(path, folder)
   if (server) return held(server)
   if (await isAlive(path)) throw inUse(folder)
   // Whoever had it was killed. Another one may have seen the same and be here already: what is taken away is looked at.
-  const taken = `${path}.${randomBytes(4).toString('hex')}`
+  const taken = join(dirname(path), nameOfTaken())
   await rename(path, taken).catch(ignoreMissing)
   if (await isAlive(taken)) {
     await rename(taken, path)
     throw inUse(folder)
   }
   await unlink(taken).catch(ignoreMissing)
-  const second = await listen(path)
+  const second = await listen(path, folder)
   if (!second) throw inUse(folder)
   return held(second)
 }
 
+const nameOfTaken = () => `${NAME}.${randomBytes(4).toString('hex')}`
+
 /** Undefined: something has the name. */
-async function listen(path: string): Promise<Server | undefined> {
+async function listen(path: string, folder: string): Promise<Server | undefined> {
   const server = createServer((socket) => socket.destroy())
   server.unref()
   server.listen(path)
@@ -47,7 +67,7 @@ async function listen(path: string): Promise<Server | undefined> {
   } catch (error) {
     if (codeOf(error) === 'EADDRINUSE') return undefined
     const why = codeOf(error) ?? String(error)
-    throw new Error(`${path}: the folder cannot be locked (${why}): it must be one that this process may write`, {
+    throw new Error(`${folder}: the folder cannot be locked (${why}): it must be one that this process may write`, {
       cause: error,
     })
   }

@@ -101,6 +101,21 @@ test('a folder is used by one at a time; one that was killed or damaged holds no
   await using _second = await openJournal(folder.path)
 })
 
+test('so is one whose path is longer than that of a socket may be', async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'long'.repeat(50), 'path'.repeat(50))
+  {
+    await using _first = await openJournal(path)
+    await assert.rejects(openJournal(path), {
+      message: `${path} is in use by another process: each needs a folder of its own`,
+    })
+    assert.ok((await readdir(path)).includes('lock'))
+  }
+  assert.ok(!(await readdir(path)).includes('lock'))
+  await writeFile(join(path, 'lock'), 'no socket')
+  await using _second = await openJournal(path)
+})
+
 test('a folder is made with its parents; where none can be made that is said at once', {
   timeout: 10_000,
 }, async () => {
