@@ -334,3 +334,23 @@ test('P5 what a sink is owed from the start holds its watermark: an overflow bef
   run.output.complete(rv('115'))
   assert.deepEqual([run.output.isOwed, run.output.watermark.value], [false, '115'])
 })
+
+test('P2 what a snapshot has made up for is not told after it by a later process: the watermark passes its begin before the debt goes', async () => {
+  const run = await outputBench(({ attributes }) => {
+    if (attributes.id === 's1:end') run.sink.respond = undefined // what comes next is on its way
+    return false
+  })
+  const state = new StreamState('all/pods')
+  state.apply({ type: 'stream', stream: 'all/pods', definition: '', sinks: [{ name: 'audit', view: '' }] })
+  const ledger = new Ledger(state, { required: ['audit'], keeps: 'ledger' })
+  const debt = { kind: 'new', cause: 'restart' } as const
+  run.output.start(ledger, { watermark: rv('100'), skips: 'nothing', debt })
+  run.output.complete(rv('200')) // its list
+  await run.offerChanges(begin('s1', '200'), end('s1', '200'), added('later', '201'))
+  await run.connect()
+  const to = { stream: 'all/pods', sink: 'audit' } as const
+  assert.deepEqual(run.output.takeNotes('all/pods'), [
+    { type: 'watermark', ...to, position: '200' },
+    { type: 'debt', ...to, kind: undefined },
+  ])
+})

@@ -252,9 +252,10 @@ export class Output {
     const { sink } = this
     const { value: watermark } = this.watermark
     const notes: StateRecord[] = []
-    if (this.#due !== this.#noted.due) notes.push({ type: 'debt', stream, sink, kind: this.#due })
     if (watermark !== undefined && watermark !== this.#noted.watermark)
       notes.push({ type: 'watermark', stream, sink, position: watermark })
+    // after the watermark: what a snapshot has made up for would be told once more, behind what was told since
+    if (this.#due !== this.#noted.due) notes.push({ type: 'debt', stream, sink, kind: this.#due })
     this.#noted = { due: this.#due, watermark }
     return notes
   }

@@ -83,6 +83,20 @@ test('a position that the server repeats holds what comes after it, and takes no
   assert.equal(watermark.value, '11')
 })
 
+test('what was held back for long is settled up to where all was over, though something of later is on its way', () => {
+  const watermark = new Watermark()
+  watermark.complete(rv('100'))
+  const held = watermark.open(rv('100'))
+  watermark.complete(rv('200'))
+  const next = watermark.open(rv('201'))
+  watermark.settle(held)
+  assert.equal(watermark.value, '200')
+  watermark.settle(next)
+  assert.equal(watermark.value, '200', 'more may come at 201')
+  watermark.complete(rv('201'))
+  assert.equal(watermark.value, '201')
+})
+
 test('after a restart lower positions count and old slots do not', () => {
   const watermark = new Watermark()
   const old = watermark.open(rv('10'))
@@ -112,6 +126,7 @@ test('P1 in any order of settling, nothing at or below the watermark is unsettle
           position = Math.max(position + gap, (completed.at(-1) ?? 0) + 1)
           slots.push(watermark.open(rv(String(position))))
         } else if (type === 'complete') {
+          position += gap // a bookmark, or the end of a list
           completed.push(position)
           watermark.complete(rv(String(position)))
         } else if (slots.length > 0) {

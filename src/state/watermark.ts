@@ -94,11 +94,22 @@ export class Watermark {
       this.#head++
       if (next?.position !== first.position) this.#value = first.position
     }
-    if (this.#head === this.#slots.length && this.#completed !== undefined) this.#value = this.#completed
+    this.#reach()
     if (this.#head > 1024 && this.#head * 2 > this.#slots.length) {
       this.#slots = this.#slots.slice(this.#head)
       this.#head = 0
     }
+  }
+
+  /**
+   * What is left may all be of later: then everything up to where it is over is settled. Without that a watermark that
+   * was held back for long would stand where it was held for as long as something of later is on its way.
+   */
+  #reach(): void {
+    const completed = this.#completed
+    const first = this.#slots[this.#head]
+    if (completed === undefined || (first && compareResourceVersions(first.position, completed) <= 0)) return
+    if (this.#value === undefined || compareResourceVersions(this.#value, completed) < 0) this.#value = completed
   }
 
   /** Forgets everything: the server's versions went back, so positions before this mean nothing any more. */
