@@ -347,6 +347,7 @@ test('P2 what a snapshot has made up for is not told after it by a later process
   run.output.start(ledger, { watermark: rv('100'), skips: 'nothing', debt })
   run.output.complete(rv('200')) // its list
   await run.offerChanges(begin('s1', '200'), end('s1', '200'), added('later', '201'))
+  run.output.complete(rv('201'))
   await run.connect()
   const to = { stream: 'all/pods', sink: 'audit' } as const
   assert.deepEqual(run.output.takeNotes('all/pods'), [

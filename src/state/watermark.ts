@@ -7,6 +7,8 @@ export interface Slot {
   readonly place: number
   /** When what it stands for was observed, if that is known. */
   readonly observedAt: Timestamp | undefined
+  /** Up to where everything was over when it was opened; undefined: nothing is known to be, or it repeats what was. */
+  readonly over: ResourceVersion | undefined
   settled: boolean
 }
 
@@ -59,7 +61,8 @@ export class Watermark {
    */
   open(position: ResourceVersion, observedAt?: Timestamp): Slot {
     if (this.#last === undefined || compareResourceVersions(position, this.#last) > 0) this.#last = position
-    const slot: Slot = { position: this.#last, place: this.#opened++, observedAt, settled: false }
+    const over = this.#isOver(this.#last) ? undefined : this.#completed
+    const slot: Slot = { position: this.#last, place: this.#opened++, observedAt, over, settled: false }
     if (this.lag >= this.#thinAt) this.#thin()
     this.#slots.push(slot)
     this.#advance()
@@ -89,8 +92,7 @@ export class Watermark {
   #advance(): void {
     for (let first = this.#slots[this.#head]; first?.settled; first = this.#slots[this.#head]) {
       const next = this.#slots[this.#head + 1]
-      const over = this.#completed !== undefined && compareResourceVersions(first.position, this.#completed) <= 0
-      if (!next && !over) break
+      if (!next && !this.#isOver(first.position)) break
       this.#head++
       if (next?.position !== first.position) this.#value = first.position
     }
@@ -102,14 +104,18 @@ export class Watermark {
   }
 
   /**
-   * What is left may all be of later: then everything up to where it is over is settled. Without that a watermark that
-   * was held back for long would stand where it was held for as long as something of later is on its way.
+   * What is left may all be of later: then everything up to where it was over before that is settled. Without this a
+   * watermark that was held back for long would stand where it was held for as long as something of later is on its way.
    */
   #reach(): void {
-    const completed = this.#completed
     const first = this.#slots[this.#head]
-    if (completed === undefined || (first && compareResourceVersions(first.position, completed) <= 0)) return
-    if (this.#value === undefined || compareResourceVersions(this.#value, completed) < 0) this.#value = completed
+    const over = first && this.#isOver(first.position) ? first.over : this.#completed
+    if (over === undefined) return
+    if (this.#value === undefined || compareResourceVersions(this.#value, over) < 0) this.#value = over
+  }
+
+  #isOver(position: ResourceVersion): boolean {
+    return this.#completed !== undefined && compareResourceVersions(position, this.#completed) <= 0
   }
 
   /** Forgets everything: the server's versions went back, so positions before this mean nothing any more. */
