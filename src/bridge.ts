@@ -162,6 +162,7 @@ export class Bridge {
     const cluster = {
       name: 'cluster',
       ok: false,
+      degraded: true,
       detail: `not asked for its name yet${this.#clusterProblem ? `: ${this.#clusterProblem}` : ''}`,
     }
     return { ok: false, checks: [cluster, ...readinessOf([], sinks).checks] }

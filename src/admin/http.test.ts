@@ -8,7 +8,7 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { type ProbeOptions, serveHttp } from './http.ts'
 import type { Readiness } from './readiness.ts'
 
-const ready: Readiness = { ok: true, checks: [{ name: 'stream a/pods', ok: true, detail: 'synced' }] }
+const ready: Readiness = { ok: true, checks: [{ name: 'stream a/pods', ok: true, degraded: false, detail: 'synced' }] }
 
 function options(changes: Partial<ProbeOptions> = {}): ProbeOptions {
   return {
@@ -31,8 +31,8 @@ test('/readyz says for each stream and sink what is missing', async () => {
   let readiness: Readiness = {
     ok: false,
     checks: [
-      { name: 'stream a/pods', ok: true, detail: 'synced, degraded: 403 pods is forbidden' },
-      { name: 'sink audit', ok: false, detail: 'not connected yet' },
+      { name: 'stream a/pods', ok: true, degraded: true, detail: 'synced, degraded: 403 pods is forbidden' },
+      { name: 'sink audit', ok: false, degraded: true, detail: 'not connected yet' },
     ],
   }
   await using server = await serveHttp(options({ readiness: () => readiness }))
@@ -40,7 +40,7 @@ test('/readyz says for each stream and sink what is missing', async () => {
   assert.equal(before.status, 503)
   assert.equal(
     await before.text(),
-    '[+] stream a/pods: synced, degraded: 403 pods is forbidden\n[-] sink audit: not connected yet\nnot ready\n',
+    '[!] stream a/pods: synced, degraded: 403 pods is forbidden\n[-] sink audit: not connected yet\nnot ready\n',
   )
   readiness = ready
   const after = await fetch(`${server.url}/readyz`)

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { HttpOptions } from './options.ts'
-import type { Readiness } from './readiness.ts'
+import { linesOf, type Readiness } from './readiness.ts'
 import { json, type Reply, type RunningServer, send, startServer, text } from './server.ts'
 
 export interface ProbeOptions extends HttpOptions {
@@ -58,6 +58,5 @@ async function replyOf(
 function describe(readiness: Readiness, accept: string): Reply {
   const status = readiness.ok ? 200 : 503
   if (accept.includes('application/json')) return json(status, readiness)
-  const lines = readiness.checks.map(({ name, ok, detail }) => `[${ok ? '+' : '-'}] ${name}: ${detail}\n`)
-  return text(status, `${lines.join('')}${readiness.ok ? 'ready' : 'not ready'}\n`)
+  return text(status, `${linesOf(readiness)}${readiness.ok ? 'ready' : 'not ready'}\n`)
 }

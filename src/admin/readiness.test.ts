@@ -19,6 +19,7 @@ test('a required sink that has refused everything so far is not ready', () => {
       {
         name: 'sink audit',
         ok: false,
+        degraded: true,
         detail: 'connected, but has taken nothing yet, degraded: receiver answered 401',
       },
     ],
@@ -33,8 +34,8 @@ test('P9 a trouble that comes later is told and changes nothing', () => {
   assert.deepEqual(readiness, {
     ok: true,
     checks: [
-      { name: 'stream a/pods', ok: true, detail: 'synced, degraded: 403 pods is forbidden' },
-      { name: 'sink audit', ok: true, detail: 'connected, degraded: unavailable: connection refused' },
+      { name: 'stream a/pods', ok: true, degraded: true, detail: 'synced, degraded: 403 pods is forbidden' },
+      { name: 'sink audit', ok: true, degraded: true, detail: 'connected, degraded: unavailable: connection refused' },
     ],
   })
 })

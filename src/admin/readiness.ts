@@ -7,7 +7,10 @@ export interface Readiness {
 export interface ReadinessCheck {
   /** `stream workloads/pods`, `sink audit`. */
   readonly name: string
+  /** It does not stand in the way of ready. */
   readonly ok: boolean
+  /** It does not do its work at the moment, whether that makes anybody unready or not. */
+  readonly degraded: boolean
   /** Why, in words; no credential, no query of a URL. */
   readonly detail: string
 }
@@ -40,16 +43,31 @@ export interface SinkStatus {
  */
 export function readinessOf(streams: readonly StreamStatus[], sinks: readonly SinkStatus[]): Readiness {
   const checks = [
-    ...streams.map(({ name, synced, degraded }) =>
-      check(`stream ${name}`, synced, synced ? 'synced' : 'not synced yet', degraded),
-    ),
-    ...sinks.map(({ name, required, reached, degraded }) =>
-      check(`sink ${name}`, reached === 'connected' || !required, reached, degraded),
-    ),
+    ...streams.map(({ name, synced, degraded }) => ({
+      name: `stream ${name}`,
+      ok: synced,
+      degraded: !synced || degraded !== undefined,
+      detail: detailOf(synced ? 'synced' : 'not synced yet', degraded),
+    })),
+    ...sinks.map(({ name, required, reached, degraded }) => ({
+      name: `sink ${name}`,
+      ok: reached === 'connected' || !required,
+      degraded: reached !== 'connected' || degraded !== undefined,
+      detail: detailOf(reached, degraded),
+    })),
   ]
   return { ok: checks.every(({ ok }) => ok), checks }
 }
 
-function check(name: string, ok: boolean, state: string, degraded: string | undefined): ReadinessCheck {
-  return { name, ok, detail: degraded === undefined ? state : `${state}, degraded: ${degraded}` }
+/** A line for each: `[+]` it works, `[!]` it does not, which makes nobody unready, `[-]` ready waits for it. */
+export function linesOf({ checks }: Readiness): string {
+  return checks.map(({ name, ok, degraded, detail }) => `[${markOf(ok, degraded)}] ${name}: ${detail}\n`).join('')
+}
+
+const detailOf = (state: string, degraded: string | undefined) =>
+  degraded === undefined ? state : `${state}, degraded: ${degraded}`
+
+function markOf(ok: boolean, degraded: boolean): string {
+  if (!ok) return '-'
+  return degraded ? '!' : '+'
 }

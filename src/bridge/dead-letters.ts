@@ -21,7 +21,7 @@ export function withDeadLetters(readiness: Readiness, { store }: DeadLetters): R
   const { problem } = store.stats()
   if (problem === undefined) return readiness
   const detail = `cannot be kept, what is to be given up waits: ${problem}`
-  return { ...readiness, checks: [...readiness.checks, { name: 'dead letters', ok: true, detail }] }
+  return { ...readiness, checks: [...readiness.checks, { name: 'dead letters', ok: true, degraded: true, detail }] }
 }
 
 /** Says which store it is. One on disk is opened in the background, however often that takes. */

@@ -50,7 +50,7 @@ const damageWords = {
 export function withState(readiness: Readiness, { problem }: StateStore): Readiness {
   if (problem === undefined) return readiness
   const detail = `cannot be written or read, streams wait: ${problem}`
-  return { ...readiness, checks: [...readiness.checks, { name: 'state', ok: true, detail }] }
+  return { ...readiness, checks: [...readiness.checks, { name: 'state', ok: true, degraded: true, detail }] }
 }
 
 /** How a stream has started, if anything is remembered at all. */

@@ -11,9 +11,9 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { ExitCode } from './exit-code.ts'
 import { status } from './status.ts'
 
-const synced = { name: 'stream pods/pods', ok: true, detail: 'synced' }
-const away = { name: 'sink audit', ok: false, detail: 'not connected yet' }
-const there = { ...away, ok: true, detail: 'connected' }
+const synced = { name: 'stream pods/pods', ok: true, degraded: false, detail: 'synced' }
+const away = { name: 'sink audit', ok: false, degraded: true, detail: 'not connected yet' }
+const there = { ...away, ok: true, degraded: false, detail: 'connected' }
 const ready: Readiness = { ok: true, checks: [synced, there] }
 const notReady: Readiness = { ok: false, checks: [synced, away] }
 

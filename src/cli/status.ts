@@ -1,4 +1,4 @@
-import type { Readiness } from '../admin/readiness.ts'
+import { linesOf, type Readiness } from '../admin/readiness.ts'
 import { sleep, withTimeout } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { ExitCode } from './exit-code.ts'
@@ -74,7 +74,6 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
 }
 
-function described({ ok, checks }: Readiness, version: string): string {
-  const lines = checks.map(({ name, ok, detail }) => `[${ok ? '+' : '-'}] ${name}: ${detail}\n`)
-  return `${lines.join('')}Deltawire ${version} is ${ok ? 'ready' : 'not ready'}\n`
+function described(readiness: Readiness, version: string): string {
+  return `${linesOf(readiness)}Deltawire ${version} is ${readiness.ok ? 'ready' : 'not ready'}\n`
 }

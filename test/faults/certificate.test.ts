@@ -30,7 +30,7 @@ test('F47 a receiver whose certificate has expired is sent nothing and is named 
   await stand.untilTold('receiver', 'unavailable')
   assert.match(
     await stand.readiness('receiver'),
-    /^\[\+\] sink receiver: connected, degraded: 127.0.0.1:\d+ cannot be reached: .*certificate has expired/,
+    /^\[!\] sink receiver: connected, degraded: 127.0.0.1:\d+ cannot be reached: .*certificate has expired/,
   )
   assert.equal(receiver.events.length, before, 'nothing is told to whoever cannot say who it is')
   receiver.present(valid)

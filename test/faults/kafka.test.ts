@@ -24,7 +24,7 @@ test('F48 a topic that is deleted is named with the way out; created again, it g
   await stand.untilTold('log', 'unavailable')
   assert.match(
     await stand.readiness('log'),
-    /^\[\+\] sink log: connected, degraded: .*topic audit.*: create it, or set createTopics/,
+    /^\[!\] sink log: connected, degraded: .*topic audit.*: create it, or set createTopics/,
   )
   assert.ok((await stand.metric('sink_circuit_state', 'log')) > 0)
   await kafka.createTopic('audit', { partitions: PARTITIONS })

@@ -109,7 +109,7 @@ test('F53 one sink of three that is down is told by name; the others get every v
   await stand.untilTold('two', 'unavailable')
   assert.match(
     await stand.readiness('two'),
-    /^\[\+\] sink two: connected, degraded: 127.0.0.1:\d+ cannot be reached: ECONNRESET$/,
+    /^\[!\] sink two: connected, degraded: 127.0.0.1:\d+ cannot be reached: ECONNRESET$/,
   )
   assert.ok((await stand.lag('two')) > 0)
   assert.equal((await stand.bridge.get('/readyz')).status, 200)

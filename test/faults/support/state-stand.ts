@@ -123,7 +123,7 @@ export class StateStand implements AsyncDisposable {
 
   /** /readyz says this of the state. */
   async untilProblem(problem: RegExp, bridge = this.bridge): Promise<void> {
-    const start = '[+] state: cannot be written or read, streams wait: '
+    const start = '[!] state: cannot be written or read, streams wait: '
     const isTold = async () => {
       const line = (await bridge.get('/readyz')).body.split('\n').find((one) => one.startsWith(start))
       return line !== undefined && problem.test(line.slice(start.length))
