@@ -1,9 +1,18 @@
 /** What the documents tell a reader to type, and the configurations they show, work. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { copyFileSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import packageJson from '../package.json' with { type: 'json' }
@@ -84,9 +93,22 @@ test('every test that a document names as holding a statement exists, by file an
   assert.deepEqual(missing, [])
 })
 
+test('what docs/keep-a-copy.md tells to type finds the copy of a stream of the demo right', async () => {
+  const checks = blocks('sh').filter(({ text }) => text.includes('verify-copy --file'))
+  assert.deepEqual(
+    checks.map(({ document }) => document),
+    ['docs/keep-a-copy.md'],
+  )
+  const cwd = mkdtempSync(join(folder, 'copy-'))
+  for (const name of ['src', 'examples']) symlinkSync(resolve(name), join(cwd, name))
+  const script = checks[0]?.text.replaceAll('npx node', `'${process.execPath}'`).replace('--for 10s', '--for 3s') ?? ''
+  const { stdout } = await promisify(execFile)('sh', ['-ec', script], { cwd })
+  assert.match(stdout, /^equal: 1 item, the same members/m)
+})
+
 test('the check of docs/install.md shows type and subject of a real event', async () => {
   const [, shown = ''] = /^kubectl logs .* \| (grep -o .*)$/m.exec(readFileSync('docs/install.md', 'utf8')) ?? []
-  const demo = `'${process.execPath}' src/main.ts demo --for 1s 2>/dev/null`
+  const demo = `'${process.execPath}' src/main.ts demo --for 3s 2>/dev/null`
   const check = shown.replace('default/hello', '[^"]*')
   const { stdout } = await promisify(execFile)('sh', ['-c', `${demo} | ${check}`])
   const lines = stdout.trim().split('\n')
