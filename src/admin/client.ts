@@ -6,6 +6,13 @@ import type { SnapshotLine, SnapshotQuery } from './snapshots.ts'
 /** There was no answer, or it was no: for people, in whole words. */
 export class AdminError extends Error {
   override readonly name = 'AdminError'
+  /** `asked`: the bridge says that this cannot be asked for, now or later. */
+  readonly code: 'asked' | 'failed'
+
+  constructor(code: 'asked' | 'failed', message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
 }
 
 export class AdminClient {
@@ -48,7 +55,7 @@ export class AdminClient {
       for await (const line of linesOf(response)) yield JSON.parse(line) as T
     } catch (error) {
       if (this.#signal.aborted) throw this.#signal.reason
-      throw new AdminError(`${this.#base.origin}: the bridge has ended; ${otherwise}`, { cause: error })
+      throw new AdminError('failed', `${this.#base.origin}: the bridge has ended; ${otherwise}`, { cause: error })
     }
   }
 
@@ -56,8 +63,10 @@ export class AdminClient {
     const response = await this.#fetch(new URL(path, this.#base), init)
     if (response.ok) return response
     const text = await response.text()
+    const refusal = errorIn(text)
     throw new AdminError(
-      `${this.#base.origin}: ${errorIn(text) ?? `${response.status}: this is not Deltawire's admin API`}`,
+      refusal !== undefined && response.status === 400 ? 'asked' : 'failed',
+      `${this.#base.origin}: ${refusal ?? `${response.status}: this is not Deltawire's admin API`}`,
     )
   }
 
@@ -69,7 +78,7 @@ export class AdminClient {
       const { cause = error } = error instanceof Error ? error : {}
       const reason = cause instanceof Error && 'code' in cause ? cause.code : cause
       const hint = 'is the bridge running, and is admin.listen this address?'
-      throw new AdminError(`${this.#base.origin}: no answer (${String(reason)}): ${hint}`, { cause: error })
+      throw new AdminError('failed', `${this.#base.origin}: no answer (${String(reason)}): ${hint}`, { cause: error })
     }
   }
 }

@@ -38,6 +38,6 @@ export async function talk(
   } catch (error) {
     if (!(error instanceof AdminError)) throw error
     stderr.write(`${error.message}\n`)
-    return ExitCode.failed
+    return error.code === 'asked' ? ExitCode.usage : ExitCode.failed
   }
 }

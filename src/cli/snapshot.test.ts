@@ -82,6 +82,13 @@ test('who waits is told how each has ended, and the command fails if one was abo
   )
 })
 
+test('a selector or a namespace that cannot be one is a wrong argument', async () => {
+  const { code, out, err } = await run({ selector: 'app in web', wait: true }, [])
+  assert.deepEqual([code, out], [ExitCode.usage, ''])
+  assert.match(err, /^URL: .*column/)
+  assert.equal((await run({ namespace: ['Shop'], wait: true }, [])).code, ExitCode.usage)
+})
+
 test('what there is not is an error in the words of the bridge', async () => {
   const { code, out, err } = await run({ sink: 'x', wait: true }, [])
   assert.deepEqual([code, out], [ExitCode.failed, ''])
