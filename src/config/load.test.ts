@@ -196,6 +196,26 @@ test('a route whose turn never comes is a warning, at its place', async () => {
   )
 })
 
+test('verification that never comes is a warning', async () => {
+  const { warnings } = await load(
+    file.sources(
+      [
+        '  - { resources: [pods], resync: { snapshot: off, verify: true } }',
+        '  - { resources: [nodes], resync: { every: 0s, verify: true } }',
+        '  - { resources: [secrets], allowSecrets: true, resync: { verify: true } }',
+      ].join('\n'),
+    ),
+  )
+  const words = 'nothing is verified: that comes before each scheduled snapshot, and with'
+  assert.deepEqual(
+    warnings.map(({ path, message }) => `${path}: ${message}`),
+    [
+      `sources[0].resync.verify: ${words} snapshot: off there are none`,
+      `sources[1].resync.verify: ${words} every: 0s there are none`,
+    ],
+  )
+})
+
 test('what an anchor stands for is a copy: a default filled in at one place does not show at another', async () => {
   const { sinks } = await load(
     file.sinks(`

@@ -416,6 +416,13 @@ const cases: readonly Case[] = [
     ],
   ],
   [
+    'snapshots that follow one another faster than they can be sent',
+    file.sources(
+      '  - { resources: [pods], resync: { every: 1ms } }\n  - { resources: [nodes], resync: { every: 0ms } }',
+    ),
+    ['c.yaml:4:43 sources[0].resync.every: a snapshot takes longer than that; expected 0s for none, or at least 1s'],
+  ],
+  [
     'P8 Secrets without allowSecrets',
     file.sources('  - { name: a, resources: [pods, secrets] }'),
     ['c.yaml:4:34 sources[0].resources[1]: Secrets are not watched unless the source says allowSecrets: true'],

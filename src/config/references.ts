@@ -1,4 +1,5 @@
 /** What a schema cannot say: names that refer to each other, and combinations that break a promise. Pure. */
+import { parseDuration } from '../lib/units.ts'
 import type { SinkConfig } from './bridge-config.ts'
 import type { ValuePath } from './problem.ts'
 import { isSecrets, mayBeSame, parseResourceName } from './resource-name.ts'
@@ -58,7 +59,8 @@ export function checkDeadLetters(
 }
 
 function checkSource({ index, value }: Entry<SourceConfig>): readonly SchemaProblem[] {
-  const { resources, namespaces = [], allowSecrets } = value
+  const { resources, namespaces = [], allowSecrets, resync } = value
+  const everyMs = parseDuration(resync.every)
   const at = (...steps: ValuePath): ValuePath => ['sources', index, ...steps]
   const names = resources.map(parseResourceName)
   return [
@@ -69,6 +71,9 @@ function checkSource({ index, value }: Entry<SourceConfig>): readonly SchemaProb
         ? [wrong(at('resources', position), 'Secrets are not watched unless the source says allowSecrets: true')]
         : [],
     ),
+    ...(everyMs > 0 && everyMs < 1_000
+      ? [wrong(at('resync', 'every'), 'a snapshot takes longer than that', '0s for none, or at least 1s')]
+      : []),
   ]
 }
 

@@ -50,7 +50,7 @@ export const sourceSchema = {
         every: {
           type: 'string',
           format: 'duration',
-          description: 'Time between two of them. `0s`: none but the one at the start.',
+          description: 'Time between two of them, at least `1s`. `0s`: none but the one at the start.',
           default: '1h',
         },
         snapshot: {
@@ -62,7 +62,7 @@ export const sourceSchema = {
         verify: {
           type: 'boolean',
           description:
-            'Before each of them the API server is asked for all objects, page by page, at exactly the position of the stream. What the bridge has missed is counted, logged and told.',
+            'Before each of them the API server is asked for all objects, page by page, at exactly the position of the stream. What the bridge has missed is counted, logged and told. Where none is scheduled nothing is verified.',
           default: false,
         },
       },

@@ -1,6 +1,7 @@
 /** What is valid and will most likely disappoint. It refuses nothing. */
 import { access } from 'node:fs/promises'
 import type { JsonSchema } from '../lib/json-schema.ts'
+import { parseDuration } from '../lib/units.ts'
 import type { SinkConfig } from './bridge-config.ts'
 import type { ValuePath } from './problem.ts'
 import type { Entry, Lists } from './references.ts'
@@ -22,6 +23,7 @@ export async function warningsOf(
   })
   return [
     ...withoutGroup(lists),
+    ...neverVerified(lists),
     ...unused(lists),
     ...routeWarnings(lists),
     ...fullQueues(lists),
@@ -73,6 +75,16 @@ function withoutGroup({ sources }: Lists): readonly SchemaProblem[] {
         : [],
     ),
   )
+}
+
+function neverVerified({ sources }: Lists): readonly SchemaProblem[] {
+  return sources.flatMap(({ index, value: { resync } }) => {
+    const { every, snapshot, verify } = resync
+    if (!verify || (snapshot !== 'off' && parseDuration(every) > 0)) return []
+    const why = snapshot === 'off' ? 'snapshot: off' : `every: ${every}`
+    const text = `nothing is verified: that comes before each scheduled snapshot, and with ${why} there are none`
+    return [warning(['sources', index, 'resync', 'verify'], text)]
+  })
 }
 
 function unused({ sources, routes, sinks }: Lists & { readonly sinks: readonly Entry<SinkConfig>[] }) {
