@@ -554,7 +554,7 @@ const cases: readonly Case[] = [
         '  - { name: c, to: [out], where: size(object.spec) }',
     ),
     [
-      'c.yaml:4:34 routes[0].where: not a CEL expression: unexpected character: = (character 13)',
+      'c.yaml:4:34 routes[0].where: not a CEL expression: unexpected character: = (character 13); equal is ==',
       'c.yaml:5:34 routes[1].where: not a CEL expression: unknown variable: kind (character 1); the only variable is object, and text is quoted, as in object.kind == "Pod"',
       'c.yaml:6:34 routes[2].where: gives a int, not true or false: compare it, as in size(object.spec.rules) > 0',
     ],

@@ -3,9 +3,10 @@
  * one file that knows which implementation. Nothing an expression can say makes code, reads a clock or does I/O, and what
  * it costs is bounded (expression-cost.ts).
  */
-import { type ASTNode, Environment, EvaluationError, ParseError, TypeError as UntypedError } from '@marcbachmann/cel-js'
+import { type ASTNode, Environment, EvaluationError } from '@marcbachmann/cel-js'
 import type { KubeObject } from '../kube/object.ts'
 import { childrenOf, hasLoop, isLoop, loopDepth, Meter, metered, spent } from './expression-cost.ts'
+import { mistake, placeOf } from './expression-mistake.ts'
 import { reachOf, visible } from './expression-value.ts'
 
 /** A condition on one object. */
@@ -173,33 +174,4 @@ function checkCalls(node: ASTNode): void {
     }
   }
   for (const child of childrenOf(node)) checkCalls(child)
-}
-
-function mistake(error: unknown, text: string): Error {
-  if (!(error instanceof ParseError || error instanceof UntypedError)) {
-    if (error instanceof RangeError) return new RangeError('nested too deeply: at most 32 levels') // of the call stack
-    throw error
-  }
-  const place = placeOf(text, error.range?.start ?? 0)
-  const [summary = ''] = error.summary.split('\n')
-  const what = lowerFirst(summary.slice(0, 200))
-  const way = Object.hasOwn(ways, error.code) ? ways[error.code] : undefined
-  return new SyntaxError(`not a CEL expression: ${what} (${place})${way === undefined ? '' : `; ${way}`}`)
-}
-
-/** The way out, by the code of the mistake. */
-const ways: Readonly<Record<string, string>> = {
-  unknown_variable: 'the only variable is object, and text is quoted, as in object.kind == "Pod"',
-  no_matching_overload: 'the functions are listed in docs/routes.md',
-  limit_exceeded: 'split the expression over several routes, or select by labels in the source',
-}
-
-function placeOf(text: string, offset: number): string {
-  const lines = text.slice(0, offset).split('\n')
-  const column = (lines.at(-1)?.length ?? 0) + 1
-  return text.trimEnd().includes('\n') ? `line ${lines.length}, character ${column}` : `character ${column}`
-}
-
-function lowerFirst(text: string): string {
-  return /^[A-Z][a-z ]/.test(text) ? `${text.charAt(0).toLowerCase()}${text.slice(1)}` : text
 }
