@@ -27,9 +27,9 @@ import type { Verified, VerifiedServer } from '../reconcile/verifier.ts'
 import { Ledger } from '../state/ledger.ts'
 import type { StateRecord } from '../state/record.ts'
 import type { StateStore } from '../state/store.ts'
-import type { StreamState } from '../state/stream-state.ts'
 import { createTranslator, type StreamScope, type Translation } from '../translate/translate.ts'
 import type { Output } from './output.ts'
+import { StreamNotes } from './stream-notes.ts'
 
 /** How a stream does, for readiness and logs. */
 export type BridgeStreamStatus =
@@ -97,22 +97,13 @@ const CHANGES_PER_TURN = 50
 /** The same of objects that nothing is sent of yet. */
 const OBJECTS_PER_TURN = 5_000
 
-/**
- * What has changed is persisted so late at most. A process that is killed again and again within seconds gets on only by
- * what it has noted.
- */
-const NOTED_WITHIN_MS = 200
-
 export class BridgeStream {
   readonly #options: BridgeStreamOptions
   readonly #outputs: readonly Output[]
   readonly #audiences: readonly OutputAudience[]
+  readonly #notes: StreamNotes
   #reconciler: Reconciler<KubeObject, OutputAudience> | undefined
   #informer: Informer | undefined
-  #state: StreamState | undefined
-  #ledger: Ledger | undefined
-  #noteTimer: Disposable | undefined
-  #noting: Promise<void> | undefined
   /** Where nothing has been compared yet with what sinks may hold. */
   #gap: (Notable & { readonly type: 'Gap' }) | undefined
   #failure: Error | undefined
@@ -137,6 +128,8 @@ export class BridgeStream {
       admits: output.routed.admits,
     }))
     for (const output of this.#outputs) output.onRoom(() => this.#reconciler?.wake())
+    const { name: stream, store, clock, onError } = options
+    this.#notes = new StreamNotes({ stream, outputs: this.#outputs, store, clock, onError })
   }
 
   get name(): string {
@@ -187,6 +180,11 @@ export class BridgeStream {
     if (audience) this.#reconciler?.request(request, audience)
   }
 
+  /** Persists what has changed since the last time. */
+  async note(): Promise<void> {
+    await this.#notes.note()
+  }
+
   /** Ends after `stop` aborts: then what was read is still offered, until `drain` aborts. */
   async run(stop: AbortSignal, drain: AbortSignal): Promise<void> {
     const backoff = new ExponentialBackoff(RESTART_BACKOFF, this.#options.random)
@@ -226,38 +224,8 @@ export class BridgeStream {
 
   /** The resource that was followed in an earlier life, if sinks may hold objects of it: they are to be told their end. */
   async #removed(stop: AbortSignal): Promise<Resource | undefined> {
-    const { entries, resource } = await this.#load(stop)
+    const { entries, resource } = await this.#notes.load(stop)
     return entries.size > 0 ? resource : undefined
-  }
-
-  async #load(stop: AbortSignal): Promise<StreamState> {
-    this.#state ??= await abortable(this.#options.store.stateOf(this.name), stop)
-    return this.#state
-  }
-
-  /** Persists what has changed since the last time. */
-  async note(): Promise<void> {
-    this.#noteTimer?.[Symbol.dispose]()
-    this.#noteTimer = undefined
-    // what changes while a disk does not write stays where it is, and is noted once
-    while (this.#noting !== undefined) await this.#noting
-    if (!this.#ledger) return
-    const owed = this.#takeOwed()
-    const notes = this.#outputs.flatMap((output) => output.takeNotes(this.name))
-    for (const note of notes) this.#state?.apply(note)
-    // entries before them: a watermark stands for what those say
-    this.#noting = this.#write([...owed, ...this.#ledger.takeChanged(), ...notes])
-    try {
-      await this.#noting
-    } finally {
-      this.#noting = undefined
-    }
-  }
-
-  #takeOwed(): readonly StateRecord[] {
-    const owed = this.#outputs.flatMap((output) => output.takeOwed(this.name))
-    for (const debt of owed) this.#state?.apply(debt)
-    return owed
   }
 
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
@@ -284,7 +252,9 @@ export class BridgeStream {
     let isProven = !isAssumed
     for await (const portion of reconciler.changes(stop)) {
       this.#failure = undefined
-      if (!isProven && isRestored(await this.#load(stop), reconciler.position)) await this.#beginAnew(ledger, drain)
+      if (!isProven && isRestored(await this.#notes.load(stop), reconciler.position)) {
+        await this.#beginAnew(ledger, drain)
+      }
       isProven = true
       if (portion.type === 'own') {
         await this.#own(portion.audience.output, portion.changes, following, drain)
@@ -297,7 +267,7 @@ export class BridgeStream {
 
   async #live(changes: readonly Change[], following: Following, drain: AbortSignal): Promise<void> {
     const { ledger } = following
-    await this.#expect(changes, ledger, drain)
+    await this.#expect(changes, drain)
     for (const [index, change] of changes.entries()) {
       if (index > 0 && index % CHANGES_PER_TURN === 0) await setImmediate()
       this.#options.onChange(change)
@@ -308,20 +278,20 @@ export class BridgeStream {
       else await this.#offer(change, following, drain)
       if (change.type === 'Gap') this.#gap = change
     }
-    this.#noteSoon()
+    this.#notes.noteSoon()
   }
 
   /** A part of a sink's snapshot, or of what it is owed. */
   async #own(
     output: Output,
     changes: Iterable<Notable>,
-    { ledger, translate, store }: Following,
+    { translate, store }: Following,
     drain: AbortSignal,
   ): Promise<void> {
     for (const change of changes) {
       this.#options.onChange(change, output.sink)
       if (change.type === 'SnapshotBegin' && change.snapshot.mode === 'full') {
-        await this.#expectAll(output, store, ledger, drain)
+        await this.#expectAll(output, store, drain)
         // what was told before it may have been lost meanwhile, to make room for another stream: that is told again first
         if (output.debt?.announced === false) return
       }
@@ -335,7 +305,7 @@ export class BridgeStream {
   async #begin(resource: Resource, stop: AbortSignal) {
     const { name, store, required, onStart } = this.#options
     await abortable(this.note(), stop) // what an earlier try has settled
-    const state = await this.#load(stop)
+    const state = await this.#notes.load(stop)
     const definition = fingerprint([this.#options.definition, resource.group, resource.resource])
     const sinks = this.#outputs.map(({ sink, routed }) => {
       const isRequired = required.includes(sink)
@@ -357,13 +327,13 @@ export class BridgeStream {
         ([sink, { debt }]): StateRecord => ({ type: 'debt', stream: name, sink, kind: debt?.kind }),
       ),
     ]
-    await this.#record(records, stop)
+    await this.#notes.record(records, stop)
     const holding = sinks.filter((sink) => sink.required).map((sink) => sink.name)
     const ledger = new Ledger(state, { required: holding, keeps: store.keeps })
-    this.#ledger = ledger
+    this.#notes.follow(ledger)
     for (const output of this.#outputs) {
       const start = plan.sinks.get(output.sink)
-      if (start) output.start(ledger, start, () => this.#noteSoon())
+      if (start) output.start(ledger, start, () => this.#notes.noteSoon())
     }
     if (plan.rung === 'replay') {
       for (const object of plan.informer?.objects ?? []) {
@@ -383,7 +353,7 @@ export class BridgeStream {
     await this.#noteRestored(ledger, drain)
     const debt = { kind: 'restored', cause: 'restored' } as const
     const start = { watermark: undefined, skips: 'nothing', debt } as const
-    for (const output of this.#outputs) output.start(ledger, start, () => this.#noteSoon())
+    for (const output of this.#outputs) output.start(ledger, start, () => this.#notes.noteSoon())
   }
 
   async #startOver(ledger: Ledger, drain: AbortSignal): Promise<void> {
@@ -396,11 +366,11 @@ export class BridgeStream {
     const stream = this.name
     ledger.restored()
     const owed = this.#outputs.map(({ sink }): StateRecord => ({ type: 'debt', stream, sink, kind: 'restored' }))
-    await this.#record([{ type: 'restored', stream }, ...owed], drain)
+    await this.#notes.record([{ type: 'restored', stream }, ...owed], drain)
   }
 
   /** What the batch will be the first to tell of is noted in one go. */
-  async #expect(changes: readonly Change[], ledger: Ledger, drain: AbortSignal): Promise<void> {
+  async #expect(changes: readonly Change[], drain: AbortSignal): Promise<void> {
     const seen = new Set<Uid>()
     for (const change of changes) {
       if (change.type !== 'Added' && change.type !== 'Updated') continue
@@ -409,25 +379,20 @@ export class BridgeStream {
       if (!seen.has(uid)) for (const output of this.#outputs) output.expect(change)
       seen.add(uid)
     }
-    await this.#writeExpected(ledger, drain)
+    await this.#notes.recordExpected(drain)
   }
 
   /** The objects of a full snapshot that begins. */
-  async #expectAll(output: Output, store: Following['store'], ledger: Ledger, drain: AbortSignal): Promise<void> {
+  async #expectAll(output: Output, store: Following['store'], drain: AbortSignal): Promise<void> {
     let count = 0
     for (const object of store.objects()) {
       output.expectItem(object)
       if (++count % OBJECTS_PER_TURN === 0) await setImmediate()
     }
-    await this.#writeExpected(ledger, drain)
+    await this.#notes.recordExpected(drain)
   }
 
-  async #writeExpected(ledger: Ledger, drain: AbortSignal): Promise<void> {
-    const expected = ledger.takeExpected()
-    if (expected.length > 0) await abortable(this.#write([...this.#takeOwed(), ...expected]), drain)
-  }
-
-  async #offer(change: Notable, { ledger, translate }: Following, drain: AbortSignal): Promise<void> {
+  async #offer(change: Notable, { translate }: Following, drain: AbortSignal): Promise<void> {
     const translation = translate(change)
     for (const output of this.#outputs) {
       const form = output.formOf(change)
@@ -436,7 +401,7 @@ export class BridgeStream {
         continue
       }
       output.expect(form.change) // it may have left since the batch was noted
-      await this.#writeExpected(ledger, drain)
+      await this.#notes.recordExpected(drain)
       await output.offer(form, form.change === change ? translation : translate(form.change), drain)
     }
     this.#moveTo(change)
@@ -474,25 +439,5 @@ export class BridgeStream {
     this.#position = position
     const at = this.#syncedAt
     if (at === 'first progress' || (at && compareResourceVersions(position, at) >= 0)) this.#synced = true
-  }
-
-  async #record(records: readonly StateRecord[], signal: AbortSignal): Promise<void> {
-    for (const record of records) this.#state?.apply(record)
-    await abortable(this.#write(records), signal)
-  }
-
-  async #write(records: readonly StateRecord[]): Promise<void> {
-    if (records.length > 0) await this.#options.store.write(records)
-  }
-
-  /** Soon, if there is somebody who remembers it. */
-  #noteSoon(): void {
-    const { store, clock, onError } = this.#options
-    if (store.keeps === 'nothing') return
-    this.#noteTimer ??= clock.after(NOTED_WITHIN_MS, () => {
-      this.#noteTimer = undefined
-      if (this.#noting !== undefined) this.#noteSoon()
-      else void this.note().catch(onError)
-    })
   }
 }

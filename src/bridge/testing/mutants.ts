@@ -13,6 +13,7 @@ export interface Mutant {
 }
 
 const stream = 'bridge/stream.ts'
+const notes = 'bridge/stream-notes.ts'
 const output = 'bridge/output.ts'
 const ladder = 'reconcile/ladder.ts'
 const snapshots = 'reconcile/snapshots.ts'
@@ -21,13 +22,13 @@ const ledger = 'state/ledger.ts'
 export const mutants: readonly Mutant[] = [
   {
     without: 'that a sink may hold an object is on the disk before it is offered',
-    file: stream,
-    from: 'if (expected.length > 0) await abortable(this.#write([...this.#takeOwed(), ...expected]), drain)',
+    file: notes,
+    from: 'if (expected.length > 0) await abortable(this.#write([...this.#takeOwed(), ...expected]), signal)',
     to: 'if (expected.length > 0) void this.#write([...this.#takeOwed(), ...expected])',
   },
   {
     without: 'what is owed is noted before entries that count it as told',
-    file: stream,
+    file: notes,
     from: 'this.#write([...owed, ...this.#ledger.takeChanged(), ...notes])',
     to: 'this.#write([...this.#ledger.takeChanged(), ...owed, ...notes])',
   },
@@ -46,8 +47,8 @@ export const mutants: readonly Mutant[] = [
   {
     without: 'that the server was restored is remembered until it was told',
     file: stream,
-    from: "await this.#record([{ type: 'restored', stream }, ...owed], drain)",
-    to: "await this.#record([{ type: 'restored', stream }, ...owed.slice(9)], drain)",
+    from: "await this.#notes.record([{ type: 'restored', stream }, ...owed], drain)",
+    to: "await this.#notes.record([{ type: 'restored', stream }, ...owed.slice(9)], drain)",
   },
   {
     without: 'the store stays where it was read up to while a stream drains',
