@@ -20,15 +20,19 @@ const CLOSE_JITTER_MS = 1000
 /** How long a reflector waits between its steps. */
 export class Pace {
   readonly #backoff: ExponentialBackoff
+  /** Of watches that expire, one after the other. */
+  readonly #relists: ExponentialBackoff
   readonly #clock: Clock
   readonly #random: Random
   #steppedAt = Number.NEGATIVE_INFINITY
+  #expiredAt = Number.NEGATIVE_INFINITY
   #closedAt = Number.NEGATIVE_INFINITY
   /** A list was begun again at once; the next time it waits, unless a whole list came in between. */
   #restarted = false
 
   constructor({ backoff, clock, random }: PaceOptions) {
     this.#backoff = new ExponentialBackoff(backoff, random)
+    this.#relists = new ExponentialBackoff(backoff, random)
     this.#clock = clock
     this.#random = random
   }
@@ -53,10 +57,22 @@ export class Pace {
       this.#restarted = true
       return 0
     }
+    if (error.code === 'expired' && isWatching(from)) return this.#expired(error)
     // pages have not been refused yet, and are asked for until a whole list is in
     if (isStreamed(from) && !isStreamed(to)) return 0
     this.#steppedAt = this.#clock.monotonic()
     return Math.max(this.#backoff.next(), error.retryAfterMs ?? 0)
+  }
+
+  /**
+   * No outage: the server is there and says what to do, so how often it was away before does not count. One that goes on
+   * saying so is not asked for list after list, and many streams that it says so to do not list at one moment.
+   */
+  #expired({ retryAfterMs = 0 }: KubeError): number {
+    const now = this.#clock.monotonic()
+    if (now - this.#expiredAt >= RESET_AFTER_MS) this.#relists.reset()
+    this.#expiredAt = now
+    return Math.max(this.#relists.next(), retryAfterMs)
   }
 
   #closed(): number {
@@ -83,6 +99,10 @@ function isProgress(items: readonly Item<KubeObject>[]): boolean {
 
 function isListing({ type }: State<KubeObject>): boolean {
   return type === 'Empty' || type === 'Paging' || type === 'Streaming'
+}
+
+function isWatching({ type }: State<KubeObject>): boolean {
+  return type === 'Listed' || type === 'Watching'
 }
 
 const isStreamed = (state: State<KubeObject>): boolean =>

@@ -320,6 +320,27 @@ test('C16 F01 a version that has expired at watch start: relist, announced by a 
   assert.deepEqual(await rig.deltas(5000), ['Gap 10->30 expired', 'Added shop/b@4 ~', 'Progress 30'])
 })
 
+test('F01 a watch that has expired after outages is listed again as soon as one that had none', async () => {
+  const outage = Array.from({ length: 6 }, () => listFails('refused'))
+  const script = [list(10, []), watchFails('refused'), ...outage, list(12, []), watchFails('expired'), list(30, [])]
+  await using rig = new Rig([...script, watchFails('expired'), list(40, []), watch()])
+  const count = (call: string) => rig.api.asked.filter((one) => one === call).length
+  // 800 ms doubled with each of 7 failures up to 30 s, half of it added
+  await rig.clock.advance(1200 * (1 + 2 + 4 + 8 + 16 + 32) + 45_000)
+  assert.deepEqual(rig.api.asked.slice(-2), ['check', 'watch 10'])
+  const lists = count('list')
+  await rig.clock.advance(1199)
+  assert.equal(count('list'), lists)
+  await rig.clock.advance(1)
+  assert.equal(count('list'), lists + 1)
+  // a server that says so again is given time
+  await rig.full()
+  await rig.clock.advance(2399)
+  assert.equal(count('list'), lists + 1)
+  await rig.full(1)
+  assert.deepEqual(rig.api.asked.slice(-4), ['list', 'watch 30', 'list', 'watch 40'])
+})
+
 test('C16 C18 F07 Expired and too large, from a list: asked again at once, once; then with back-off', async () => {
   for (const code of ['expired', 'too-large-resource-version'] as const) {
     await using rig = new Rig([listFails(code), listFails(code), list(10, []), watch()])
