@@ -1,7 +1,7 @@
 /**
- * Expressions of routes: CEL, the Common Expression Language, which Kubernetes has in its admission policies. This is the
- * one file that knows which implementation. Nothing an expression can say makes code, reads a clock or does I/O, and what
- * it costs is bounded (expression-cost.ts).
+ * Expressions of routes: CEL, the Common Expression Language, which Kubernetes has in its admission policies. Which
+ * implementation, is known here and in expression-*.ts. Nothing an expression can say makes code, reads a clock or does
+ * I/O, and what it costs is bounded (expression-cost.ts).
  */
 import { type ASTNode, Environment, EvaluationError } from '@marcbachmann/cel-js'
 import type { KubeObject } from '../kube/object.ts'
