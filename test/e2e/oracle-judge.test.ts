@@ -187,6 +187,18 @@ test('I1 an object that never was, digests that differ, and an end that removes 
   )
 })
 
+test('I4 what came before a snapshot that has ended is not told for the first time by a later run, but where versions are merged', () => {
+  const later = { ...begin, sequence: positionOf('14') }
+  const log = [...arrived(1, [later, end(digest('shop/b:b1'))]), ...arrived(2, [...first.slice(1, 5), ...second])]
+  const told = (whenFull: 'block' | 'coalesce') =>
+    judge(new Truth(history), log, whenFull).problems.filter((one) => one.includes(' where a snapshot began '))
+  assert.deepEqual(
+    told('block').map((one) => one.split(': of before ')[0]),
+    ['I4 a1:10', 'I4 b1:11', 'I4 a1:12', 'I4 a1:deleted', 'I4 a2:14'],
+  )
+  assert.deepEqual(told('coalesce'), [])
+})
+
 test('of a view that takes in and lets go, what left is deleted, and what is none of it is not shown', () => {
   const parity = new Truth(history, ({ metadata }) => metadata.uid !== 'b1' || !labelOf(metadata).endsWith('15'))
   const left = event('object.deleted', `b1:${positionOf('15')}:left`, 15, { subject: 'shop/b', uid: 'b1' })

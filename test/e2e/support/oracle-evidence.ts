@@ -2,12 +2,11 @@ import { cp, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RecordedChange } from '../../testbed/recorder.ts'
-import type { Plan } from './oracle-plan.ts'
 import type { Arrival } from './oracle-receiver.ts'
 
 /** What is left of a seed that failed. */
 export interface Evidence {
-  readonly plan: Plan
+  readonly plan: object
   readonly history: readonly RecordedChange[]
   /** Of each sink. */
   readonly logs: readonly (readonly Arrival[])[]

@@ -29,6 +29,7 @@ const TYPES = {
   deleted: 'io.deltawire.object.deleted.v1',
   gap: 'io.deltawire.stream.gap.v1',
   begin: 'io.deltawire.snapshot.begin.v1',
+  end: 'io.deltawire.snapshot.end.v1',
 } as const
 
 /** `truth`: as the view of the sink shows it. `log`: everything that it took, in order of arrival, of all runs. */
@@ -36,7 +37,8 @@ export function judge(truth: Truth, log: readonly Arrival[], whenFull: Policy): 
   const known = firstOnes(log)
   const versions = missingVersions(truth, log, whenFull)
   const lost = [...missingDeletions(truth, known), ...versions.lost]
-  const outOfOrder = [...goingBack(truth, known), ...namesTakenAgain(truth, known)]
+  const behind = whenFull === 'coalesce' ? [] : behindSnapshots(known)
+  const outOfOrder = [...goingBack(truth, known), ...namesTakenAgain(truth, known), ...behind]
   const copy = judgeCopy(truth, log)
   return {
     problems: [
@@ -202,6 +204,30 @@ function namesTakenAgain(truth: Truth, known: readonly Arrival[]): readonly stri
       if (held.has(one)) problems.push(`I2 ${event.id}: arrived before the deletion of ${one}, in run ${run}`)
       followed.set(one, run)
     }
+  }
+  return problems
+}
+
+/**
+ * I4: what a run tells that no one before it told is later than each full snapshot that they had ended: who has this was
+ * told of that time. Where nothing is merged.
+ */
+function behindSnapshots(known: readonly Arrival[]): readonly string[] {
+  const begun = new Map<unknown, string>()
+  /** stream -> the begin of the newest that has ended. */
+  const ended = new Map<unknown, { readonly sequence: string; readonly run: number }>()
+  const problems: string[] = []
+  for (const { event, run } of known) {
+    const { id, type, uid, stream, snapshotid } = event
+    const sequence = String(event.sequence)
+    const begin = begun.get(snapshotid)
+    const last = ended.get(stream)
+    if (modeOf(event) === 'full') begun.set(snapshotid, sequence)
+    else if (type === TYPES.end && begin !== undefined) ended.set(stream, { sequence: begin, run })
+    else if (uid !== undefined && snapshotid === undefined && last && last.run < run && sequence <= last.sequence)
+      problems.push(
+        `I4 ${id}: of before ${last.sequence}, where a snapshot began that ended in run ${last.run}, in run ${run}`,
+      )
   }
   return problems
 }
