@@ -1,6 +1,6 @@
 /** Asks the admin API of a running bridge. */
+import { Agent, fetch, type RequestInit, type Response } from 'undici'
 import type { DeadLetterDetail, DeadLetterFilter, DeadLetterPage, ReplayRequest, ReplayResult } from './dead-letters.ts'
-
 import type { SnapshotLine, SnapshotQuery } from './snapshots.ts'
 
 /** There was no answer, or it was no: for people, in whole words. */
@@ -14,6 +14,9 @@ export class AdminError extends Error {
     this.code = code
   }
 }
+
+/** For answers that come line by line: a sink may take hours, and undici gives up after five minutes of silence. */
+const patient = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
 
 export class AdminClient {
   readonly #base: URL
@@ -50,7 +53,7 @@ export class AdminClient {
   async *#lines<T>(path: string, asked: object, otherwise: string): AsyncGenerator<T> {
     const body = JSON.stringify(asked)
     const headers = { 'content-type': 'application/json' }
-    const response = await this.#ask(path, { method: 'POST', headers, body })
+    const response = await this.#ask(path, { method: 'POST', headers, body, dispatcher: patient })
     try {
       for await (const line of linesOf(response)) yield JSON.parse(line) as T
     } catch (error) {
