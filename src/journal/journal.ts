@@ -97,7 +97,11 @@ export class Journal implements AsyncDisposable {
    */
   static async open(options: JournalOptions): Promise<Journal> {
     const { folder, disk = realDisk, maxPayloadBytes = DEFAULT_MAX_PAYLOAD } = options
-    await disk.makeFolder(folder)
+    await disk.makeFolder(folder).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error)
+      const wayOut = 'it must be a folder that this process may read and write'
+      throw new Error(`${folder} cannot be used (${why}): ${wayOut}`, { cause: error })
+    })
     const lock = await lockFolder(folder)
     try {
       const segments = await Segments.find(folder, disk)
