@@ -43,7 +43,8 @@ export interface KillLoopResult extends Omit<Verdict, 'problems'> {
 
 const namespaces = ['shop', 'pay']
 const WRITERS = 2
-const NO_FAULTS = { unavailable: 0, throttled: 0, reset: 0, ackLost: 0, slow: 0 }
+/** Slow answers, so that there is always something on its way, and snapshots last. */
+const ANSWERS = { unavailable: 0, throttled: 0, reset: 0, ackLost: 0, slow: 0.4 }
 const SHOWN_PROBLEMS = 20
 /** Starting a process is most of what a life costs. */
 const env = { NODE_COMPILE_CACHE: join(cacheFolder(), 'compile-cache') }
@@ -58,7 +59,7 @@ export async function surviveKillLoop({ seed, goOn }: KillLoopOptions): Promise<
   const began = performance.now()
   const random = seeded(seed)
   await using server = await startCluster(namespaces)
-  await using receiver = await OracleReceiver.start(seed, NO_FAULTS)
+  await using receiver = await OracleReceiver.start(seed, ANSWERS)
   await using folder = await temporaryFolder()
   const kubeconfig = await server.kubeconfig()
   const recorder = await server.record()
