@@ -28,9 +28,9 @@ export type SnapshotState =
 export class SnapshotRefused extends Error {
   override readonly name = 'SnapshotRefused'
   /** Of HTTP. */
-  readonly status: 400 | 404 | 409
+  readonly status: 404 | 409
 
-  constructor(status: 400 | 404 | 409, message: string) {
+  constructor(status: 404 | 409, message: string) {
     super(message)
     this.status = status
   }

@@ -59,7 +59,7 @@ function resolve(query: SnapshotQuery, { streams, sinks }: SnapshotRequestsParts
   )
   if (asked.length === 0) {
     const whom = sink === undefined ? 'any sink' : `the sink ${sink}`
-    throw new SnapshotRefused(400, `no route sends snapshots of ${of} to ${whom}: see \`from\`, \`to\` and \`on\``)
+    throw new SnapshotRefused(404, `no route sends snapshots of ${of} to ${whom}: see \`from\`, \`to\` and \`on\``)
   }
   const early = asked.filter(({ stream }) => !stream.isSynced).map(({ stream }) => stream.name)
   if (early.length > 0) {
