@@ -317,15 +317,16 @@ export class BridgeStream {
     const isFirst = this.#informer === undefined
     const keeps = isFirst ? store.keeps : 'nothing'
     const plan = await planStart({ state, keeps, definition, sinks, typeMeta, server }, stop)
+    // a write that is cut short must not leave the new definition without what it makes sinks owed
     const records: readonly StateRecord[] = [
+      ...[...plan.sinks].map(
+        ([sink, { debt }]): StateRecord => ({ type: 'debt', stream: name, sink, kind: debt?.kind }),
+      ),
+      ...(plan.isRestored ? [{ type: 'restored', stream: name } as const] : []),
       {
         ...({ type: 'stream', stream: name, definition, resource } as const),
         sinks: sinks.map(({ name: sink, view }) => ({ name: sink, view })),
       },
-      ...(plan.isRestored ? [{ type: 'restored', stream: name } as const] : []),
-      ...[...plan.sinks].map(
-        ([sink, { debt }]): StateRecord => ({ type: 'debt', stream: name, sink, kind: debt?.kind }),
-      ),
     ]
     await this.#notes.record(records, stop)
     const holding = sinks.filter((sink) => sink.required).map((sink) => sink.name)
@@ -366,7 +367,7 @@ export class BridgeStream {
     const stream = this.name
     ledger.restored()
     const owed = this.#outputs.map(({ sink }): StateRecord => ({ type: 'debt', stream, sink, kind: 'restored' }))
-    await this.#notes.record([{ type: 'restored', stream }, ...owed], drain)
+    await this.#notes.record([...owed, { type: 'restored', stream }], drain)
   }
 
   /** What the batch will be the first to tell of is noted in one go. */

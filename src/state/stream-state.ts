@@ -68,14 +68,14 @@ export class StreamState {
     const isSame = this.sinks.length <= sinks.length && places.every((place, index) => place === index)
     this.definition = definition
     this.sinks = sinks
+    for (const known of [this.watermarks, this.debts]) {
+      for (const name of known.keys()) if (!sinks.some((sink) => sink.name === name)) known.delete(name)
+    }
     if (isSame) return
     for (const [uid, entry] of this.entries) {
       entry.may = moved(entry.may, places)
       entry.has = moved(entry.has, places)
       if (entry.may === 0) this.entries.delete(uid)
-    }
-    for (const known of [this.watermarks, this.debts]) {
-      for (const name of known.keys()) if (!sinks.some((sink) => sink.name === name)) known.delete(name)
     }
   }
 }

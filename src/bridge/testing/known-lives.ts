@@ -124,6 +124,11 @@ const histories = {
     sinks: [plain, plain],
     writeMs: 200,
   },
+  'another view is noted with what it makes its sink owed, or not at all': {
+    steps: [{ type: 'review', sink: 0, view: 'only a' }, settled, kill, { ...kill, records: 1 }],
+    sinks: [plain, plain],
+    writeMs: 200,
+  },
 } as const satisfies Readonly<Record<string, Pick<Lives, 'steps' | 'sinks'> & Partial<Lives>>>
 
 /** Those by their names. */

@@ -47,8 +47,8 @@ export const mutants: readonly Mutant[] = [
   {
     without: 'that the server was restored is remembered until it was told',
     file: stream,
-    from: "await this.#notes.record([{ type: 'restored', stream }, ...owed], drain)",
-    to: "await this.#notes.record([{ type: 'restored', stream }, ...owed.slice(9)], drain)",
+    from: 'this.#notes.record([...owed, ',
+    to: 'this.#notes.record([...owed.slice(9), ',
   },
   {
     without: 'the store stays where it was read up to while a stream drains',
