@@ -104,6 +104,14 @@ test('P1 a version that nothing stands for is lost; the next event stands for it
   )
 })
 
+test('P1 what one run has merged is announced, though the next one goes on in the midst of it', () => {
+  const merged = { ...deleted('a', 'a1', 13), collapsed: true, observed: 'watch' }
+  const one = [begin, version('added', 'b', 'b1', 11), merged, end(digest('shop/b:b1'))]
+  const log = [...arrived(1, one), ...arrived(2, [version('updated', 'a', 'a1', 12), ...second])]
+  const missing = judge(new Truth(history), log, 'coalesce').problems.filter((problem) => problem.startsWith('P1'))
+  assert.deepEqual(missing, [])
+})
+
 test('P1 nothing is merged over a mark of its stream, and what comes after the next event stands for nothing', () => {
   const mark = event('snapshot.begin', 't:begin', 11, {
     snapshotid: 't',

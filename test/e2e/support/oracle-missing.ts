@@ -48,7 +48,7 @@ interface Announced {
 /**
  * P1, P5: a version that never came is announced, before anything later of its object that does not say so itself:
  *
- *   merged    the next event of the object is `collapsed`, by a queue of the process that sent it, which took in both
+ *   merged    the next event of the object in a run is `collapsed`, by a queue of that process, which took in both
  *   covered   it is within a gap; or after that and before its snapshot began; or before that of a start from nothing;
  *             and something later is told of the object, or it ended within
  *
@@ -99,16 +99,15 @@ function isCovered(
   })
 }
 
-/** All with the lowest sequence above this one: it may have come more than once. */
+/** Of each run the one with the lowest sequence above this one: a later run may go on from between what a queue has merged. */
 function nextAfter(position: string, events: readonly Told[]): readonly Told[] {
-  let next: Told[] = []
+  const next = new Map<number, Told>()
   for (const event of events) {
     if (event.sequence <= position) continue
-    const lowest = next[0]?.sequence ?? event.sequence
-    if (event.sequence < lowest) next = [event]
-    else if (event.sequence === lowest) next.push(event)
+    const lowest = next.get(event.run)
+    if (!lowest || event.sequence < lowest.sequence) next.set(event.run, event)
   }
-  return next
+  return [...next.values()]
 }
 
 /** Of each uid, in order of arrival. */
