@@ -314,8 +314,7 @@ export class BridgeStream {
     const typeMeta = { apiVersion: apiVersionOf(resource), kind: resource.kind }
     const server = this.#options.past(resource)
     // one that was followed before has an informer that stands somewhere else
-    const isFirst = this.#informer === undefined
-    const keeps = isFirst ? store.keeps : 'nothing'
+    const keeps = this.#informer ? 'nothing' : store.keeps
     const plan = await planStart({ state, keeps, definition, sinks, typeMeta, server }, stop)
     // a write that is cut short must not leave the new definition without what it makes sinks owed
     const records: readonly StateRecord[] = [
@@ -345,7 +344,7 @@ export class BridgeStream {
     // the plan holds all objects of the past: nobody keeps it
     const { rung, notBefore } = plan
     // a list of its own is not held against what is known: it may be of a server that was restored since it was asked
-    const isAssumed = rung === 'announce' && isFirst && !plan.isRestored
+    const isAssumed = rung === 'announce' && !plan.isRestored
     return { ledger, informer: this.#options.informer(resource, plan.informer), rung, notBefore, isAssumed }
   }
 

@@ -149,6 +149,7 @@ test('what Copy holds is a copy; of several streams the one of the end is compar
       time: '2026-01-01T00:00:00Z',
       subject: key,
       uid,
+      cluster: 'prod-eu',
       stream,
       resourceversion: resourceVersion,
       sequence: resourceVersion.padStart(20, '0'),

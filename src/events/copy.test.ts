@@ -40,6 +40,19 @@ test('a known id and a lower sequence change nothing', () => {
   assert.deepEqual(contents(copy), { a: '5' })
 })
 
+test('what is served in another version from then on is the same stream, of another source', () => {
+  const served = ({ attributes, data }: Decoded): Decoded => {
+    const source = 'kubernetes://prod-eu/api/v2/pods'
+    return { attributes: { ...attributes, source }, data }
+  }
+  const copy = copyOf(put('added', 'a', 1), put('added', 'b', 2), served(gone('a', 3)), served(put('updated', 'b', 4)))
+  assert.deepEqual(contents(copy), { b: '4' })
+  assert.deepEqual(
+    [...copy.objects(), ...copy.streams()].map(({ source }) => source),
+    ['kubernetes://prod-eu/api/v2/pods', 'kubernetes://prod-eu/api/v2/pods'],
+  )
+})
+
 test('a version that comes again behind the leave at the same position does not bring the object back', () => {
   const copy = copyOf(put('added', 'a', 5), left('a', 5), put('added', 'a', 5))
   assert.deepEqual(contents(copy), {})

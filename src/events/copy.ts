@@ -116,11 +116,11 @@ export class Copy {
    */
   apply(event: Decoded): Effect {
     if (!knownTypes.has(event.attributes.type)) return { type: 'ignored' }
-    const { source, stream } = event.attributes
-    if (typeof stream !== 'string')
-      throw new TypeError(`an event of type ${event.attributes.type} has no attribute stream`)
-    const key = keyOf(source, stream)
-    const copy = this.#streams.get(key) ?? new StreamCopy({ source, stream, arrival: this.#arrival })
+    const { type, cluster, stream } = event.attributes
+    if (typeof cluster !== 'string') throw new TypeError(`an event of type ${type} has no attribute cluster`)
+    if (typeof stream !== 'string') throw new TypeError(`an event of type ${type} has no attribute stream`)
+    const key = keyOf(cluster, stream)
+    const copy = this.#streams.get(key) ?? new StreamCopy(this.#arrival)
     const effect = copy.apply(event)
     this.#streams.set(key, copy)
     return effect
@@ -140,14 +140,14 @@ export class Copy {
    * Drops all that is known of a stream: for one that was renamed or removed in the configuration, because nobody says
    * so. Returns whether there was one.
    */
-  forget(source: string, stream: string): boolean {
-    return this.#streams.delete(keyOf(source, stream))
+  forget(cluster: string, stream: string): boolean {
+    return this.#streams.delete(keyOf(cluster, stream))
   }
 }
 
 const knownTypes: ReadonlySet<string> = new Set(Object.values(eventTypes))
 
-/** No source holds a space. */
-function keyOf(source: string, stream: string): string {
-  return `${source} ${stream}`
+/** Not the source: that has the version which is served, and another one does not make it another stream. */
+function keyOf(cluster: string, stream: string): string {
+  return JSON.stringify([cluster, stream])
 }

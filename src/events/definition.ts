@@ -84,7 +84,8 @@ export const attributes = {
     schema: {
       type: 'string',
       pattern: '^kubernetes://',
-      description: "One per cluster and resource; never the API server's address.",
+      description:
+        "The resource and the version in which it is read; never the API server's address. Another version is another source of the same stream.",
       examples: ['kubernetes://prod-eu/apis/apps/v1/deployments', 'kubernetes://prod-eu/api/v1/pods'],
     },
   },
@@ -154,7 +155,7 @@ export const attributes = {
     schema: {
       type: 'string',
       description:
-        '`<configured source>/<resource>[/<namespace>]`. A snapshot covers exactly the objects with the same `source`, `stream` and shard.',
+        '`<configured source>/<resource>[/<namespace>]`. A snapshot covers exactly the objects with the same `cluster`, `stream` and shard.',
       examples: ['workloads/deployments.apps'],
     },
   },

@@ -19,6 +19,7 @@ export function event(type: keyof typeof eventTypes, id: string, { at, ...more }
       specversion: '1.0',
       id,
       source: 'kubernetes://prod-eu/api/v1/pods',
+      cluster: 'test',
       type: eventTypes[type],
       datacontenttype: 'application/json',
       dataschema: dataSchemas.object,

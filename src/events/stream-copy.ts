@@ -39,8 +39,9 @@ interface SnapshotEnd {
 const MOST_EARLY = 8
 
 export class StreamCopy {
-  readonly #source: string
-  readonly #stream: string
+  /** Of the last event. */
+  #source = ''
+  #stream = ''
   readonly #arrival: Arrival
   readonly #entries = new Map<string, Entry>()
   readonly #members = new SetDigest()
@@ -58,13 +59,7 @@ export class StreamCopy {
   /** Objects that the running snapshot accounts for. */
   #covered = 0
 
-  constructor({
-    source,
-    stream,
-    arrival,
-  }: { readonly source: string; readonly stream: string; readonly arrival: Arrival }) {
-    this.#source = source
-    this.#stream = stream
+  constructor(arrival: Arrival) {
     this.#arrival = arrival
   }
 
@@ -86,6 +81,8 @@ export class StreamCopy {
 
   apply(event: Decoded): Effect {
     const effect = this.#step(event)
+    this.#source = event.attributes.source
+    this.#stream = text(event.attributes, 'stream')
     const { id, begin, end } = this.#snapshot ?? {}
     if (id === undefined || begin === undefined || end === undefined) return effect
     if (end.data.snapshot.mode === 'full') {
@@ -163,8 +160,8 @@ export class StreamCopy {
   #copied(uid: string, attributes: CloudEventAttributes, data: unknown): CopiedObject {
     const { resourceversion } = attributes
     return {
-      source: this.#source,
-      stream: this.#stream,
+      source: attributes.source,
+      stream: text(attributes, 'stream'),
       subject: text(attributes, 'subject'),
       uid,
       resourceVersion: typeof resourceversion === 'string' ? resourceversion : undefined,

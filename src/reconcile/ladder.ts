@@ -10,6 +10,7 @@
  */
 import type { InformerStart } from '../informer/informer.ts'
 import {
+  apiVersionOf,
   asRemembered,
   compareResourceVersions,
   type KubeObject,
@@ -76,10 +77,13 @@ export interface SinkStart {
 /** Rejects if the server does not answer: then nothing has been decided. */
 export async function planStart(options: LadderOptions, signal: AbortSignal): Promise<StartPlan> {
   const { state, keeps, sinks, server } = options
+  if (isOwedRestore(state)) return announce(options, 'restored')
   if (keeps === 'nothing' || state.definition === undefined) return announce(options, 'known')
   const newest = await server.newest(signal)
   if (isRestored(state, newest)) return announce(options, 'restored')
   if (state.definition !== options.definition) return announce(options, 'redefined')
+  // each object is to be had in the version that is served now
+  if (state.resource && apiVersionOf(state.resource) !== options.typeMeta.apiVersion) return announce(options, 'known')
   const checkpoint = checkpointOf(state, sinks)
   if (checkpoint === undefined) return announce(options, 'known')
   // nobody has anything of a replay; from a list of its own the catch-ups begin at once
@@ -119,14 +123,18 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
   }
 }
 
+/** It was found before that the server was restored, and is not made up for yet. */
+function isOwedRestore({ debts }: StreamState): boolean {
+  return debts.values().some((kind) => kind === 'restored')
+}
+
 /**
- * Whether the server is behind what it once said, or that was found before and is not made up for yet. The newest version
- * of a quiet stream is known of its object alone: a watermark passes it with the next one.
+ * Whether the server is behind what it once said. The newest version of a quiet stream is known of its object alone: a
+ * watermark passes it with the next one.
  */
-export function isRestored({ watermarks, entries, debts }: StreamState, newest: ResourceVersion | undefined): boolean {
+export function isRestored({ watermarks, entries }: StreamState, newest: ResourceVersion | undefined): boolean {
   const isAhead = (version: ResourceVersion) => newest !== undefined && compareResourceVersions(version, newest) > 0
-  if ([...debts.values()].includes('restored') || watermarks.values().some(isAhead)) return true
-  return entries.values().some(({ told }) => told !== undefined && isAhead(told))
+  return watermarks.values().some(isAhead) || entries.values().some(({ told }) => told !== undefined && isAhead(told))
 }
 
 function newestTold({ entries }: StreamState, checkpoint: ResourceVersion): ResourceVersion {
@@ -138,16 +146,14 @@ function newestTold({ entries }: StreamState, checkpoint: ResourceVersion): Reso
 /** No object is at this version: whatever is listed differs from it. */
 const UNKNOWN = resourceVersion('1')
 
-/** What all required sinks have settled; of none, all count. Undefined if one has settled nothing yet. */
-function checkpointOf(state: StreamState, sinks: readonly SinkOnLadder[]): ResourceVersion | undefined {
-  // one that is new has nothing to go on from, and is owed everything
-  const known = sinks.filter(({ name }) => state.sinks.some((sink) => sink.name === name))
+/** What all required sinks have settled; of none, all count. One that has settled nothing yet is owed everything. */
+function checkpointOf({ watermarks }: StreamState, sinks: readonly SinkOnLadder[]): ResourceVersion | undefined {
+  const known = sinks.filter(({ name }) => watermarks.has(name))
   const required = known.filter((sink) => sink.required)
   let lowest: ResourceVersion | undefined
   for (const { name } of required.length > 0 ? required : known) {
-    const position = state.watermarks.get(name)
-    if (position === undefined) return undefined
-    if (lowest === undefined || compareResourceVersions(position, lowest) < 0) lowest = position
+    const position = watermarks.get(name)
+    if (position && (!lowest || compareResourceVersions(position, lowest) < 0)) lowest = position
   }
   return lowest
 }

@@ -12,7 +12,7 @@ import { Converter } from './support/converter.ts'
 import { FaultStand, newSeed, retry } from './support/fault-stand.ts'
 
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
-const namespaces = ['gone', 'removed', 'gone-while-down', 'moved', 'unserved', 'slow'] as const
+const namespaces = ['gone', 'removed', 'gone-while-down', 'moved', 'unserved', 'unserved-while-down', 'slow'] as const
 let server: TestApiServer
 let workspace: Workspace
 
@@ -195,6 +195,32 @@ test('F17 a version that is not served any more: a source without one goes on in
   await eventually(async () => (await server.admin.get(widgetsIn(namespace))) !== undefined, { what: 'v1 is back' })
   await stand.copied(() => receiver.events)
   await stand.endsInOrder('receiver')
+})
+
+test('F17 a version that is not served any more since the bridge was stopped: the copy is made anew in the other, and what went is deleted', async (t) => {
+  await using receiver = await FaultyReceiver.start()
+  const namespace = 'unserved-while-down'
+  await serveOnly('v1')
+  const state = { type: 'file', path: join(workspace.folder, namespace) }
+  const config = { state, sources: [{ name: 'all', resources: ['widgets.example.com'], namespaces: [namespace] }] }
+  const sinks = [webhook('receiver', receiver.url, { retry })]
+  await using stand = await FaultStand.start(sinks, { server, namespace, config, seed: newSeed(t) })
+  const [same, gone] = [await createWidget(namespace, 'same'), await createWidget(namespace, 'gone')]
+  const told = (uid: string) => typesOf(receiver.events, uid)
+  await eventually(() => told(gone).length > 0 && told(same).length > 0, { what: 'they have arrived' })
+  await stand.restart('SIGTERM', async () => {
+    await serveOnly('v2')
+    await server.admin.delete(`${widgetsIn(namespace).replace('v1', 'v2')}/gone`)
+  })
+  await eventually(() => told(same).includes('item'), { what: 'there is a snapshot' })
+
+  assert.ok(idsOf(receiver).includes(`${gone}:deleted`))
+  const last = receiver.events.findLast(({ uid }) => uid === same)
+  assert.equal(last?.apiversion, 'example.com/v2')
+  await stand.endsInOrder('receiver')
+  await defineBoth('v1')
+  await eventually(async () => (await server.admin.get(widgetsIn(namespace))) !== undefined, { what: 'v1 is back' })
+  await stand.copied(() => receiver.events)
 })
 
 test('F18 a conversion webhook that fails, then one that does not answer, holds up its own resource only; in the end nothing is missing', async (t) => {

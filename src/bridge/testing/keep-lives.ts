@@ -205,6 +205,9 @@ class Play {
       case 'reset':
         server.reset()
         return
+      case 'move':
+        this.#life.move()
+        return
       case 'restore':
         await this.#restoreWhileRunning(step.versions)
         return

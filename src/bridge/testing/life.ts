@@ -6,6 +6,7 @@ import { defaults } from '../../delivery/scripted-sink.ts'
 import { type OutboundEvent, structuredSize } from '../../delivery/sink.ts'
 import { SinkWorker } from '../../delivery/worker.ts'
 import { Informer } from '../../informer/informer.ts'
+import { KubeError } from '../../kube/errors.ts'
 import type { Resource } from '../../kube/object.ts'
 import { ManualClock } from '../../lib/manual-clock.ts'
 import type { StartPlan } from '../../reconcile/ladder.ts'
@@ -23,6 +24,7 @@ import { routesOf, type ViewName } from './views.ts'
 export const streamName = 's/pods'
 const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
 const RESYNC_MS = 300_000
+const moved = new KubeError('not-found', 'it is read in another version')
 
 /** As the next life will find it. */
 export interface SinkOfWorld {
@@ -79,6 +81,7 @@ export class Life {
   readonly #sinks: readonly RunningSink[]
   readonly #running: Promise<void>
   readonly #informers: Informer[] = []
+  #served = new AbortController()
   /** It is noted how it began. */
   hasStarted = false
   #isDead = false
@@ -118,6 +121,14 @@ export class Life {
     const isEven = this.stream.outputs.every(({ isOwed, watermark }) => !isOwed && watermark.lag === 0)
     const isRead = this.stream.position === String(this.#world.server.version)
     return isEven && isRead && this.#sinks.every(({ worker }) => worker.stats().queueEvents === 0)
+  }
+
+  /** The version that it reads is not served any more. */
+  move(): void {
+    this.#world.count('moves')
+    const served = this.#served
+    this.#served = new AbortController()
+    served.abort(moved)
   }
 
   /** What is under way may still arrive; of what is being written only so many records are. */
@@ -217,7 +228,7 @@ export class Life {
       informer: (_, start) => {
         const options = { scope: 'whole', clock, random, onError: () => {}, ...(start && { start }) } as const
         const informer = new Informer(server, { ...options, reflector: { pageSize: 3 } })
-        informer.start(this.#stop.signal)
+        informer.start(AbortSignal.any([this.#stop.signal, this.#served.signal]))
         this.#informers.push(informer)
         return informer
       },
@@ -228,7 +239,7 @@ export class Life {
         if (change.type === 'SnapshotAborted') this.#world.count('aborted')
       },
       onError: (error) => {
-        if (!this.#stop.signal.aborted) problems.push(error)
+        if (!this.#stop.signal.aborted && error !== moved) problems.push(error)
       },
       snapshotId: () => `l${id}-${++this.#snapshots}`,
       clock,

@@ -27,6 +27,8 @@ export type Step =
   | { readonly type: 'relist'; readonly how: 'expire' | 'compact'; readonly writes: readonly Write[] }
   /** Connections to the server are cut. */
   | { readonly type: 'reset' }
+  /** The resource is served in another version: the stream begins anew in the same process. */
+  | { readonly type: 'move' }
   /** While it runs. */
   | { readonly type: 'restore'; readonly versions: number }
   /** Somebody asks for a snapshot; of mode `part`, for one of a tier. */
@@ -113,7 +115,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       writes: fc.array(fc.record(write), { minLength: 1, maxLength: 4 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ type: constant('bookmark', 'reset', 'redefine', 'enrol') }) },
+  { weight: 1, arbitrary: fc.record({ type: constant('bookmark', 'reset', 'redefine', 'enrol', 'move') }) },
   {
     weight: 1,
     arbitrary: fc.record({ type: constant('ask'), sink, mode: constant('full', 'part', 'delta', 'markers') }),

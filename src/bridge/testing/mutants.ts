@@ -101,7 +101,7 @@ export const mutants: readonly Mutant[] = [
   {
     without: 'a restored server is still one after a crash',
     file: ladder,
-    from: "[...debts.values()].includes('restored') ||",
+    from: "if (isOwedRestore(state)) return announce(options, 'restored')",
     to: '',
   },
   {

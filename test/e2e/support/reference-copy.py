@@ -26,9 +26,10 @@ def digest(texts):
 
 
 class Copy:
-    """Of one source and stream."""
+    """Of one stream of a cluster."""
 
     def __init__(self):
+        self.source = None  # of the last event
         self.objects = {}  # uid: the event that put it
         self.ids = set()
         self.last = {}  # uid: (sequence, epoch) last applied
@@ -41,6 +42,7 @@ class Copy:
         self.incomplete = []
 
     def apply(self, event):
+        self.source = event["source"]
         # rule 1; the gap of a restored server is not remembered: read once more, it starts everything anew once more
         if event["id"] in self.ids:
             return
@@ -119,12 +121,12 @@ class Copy:
 copies = {}
 for line in sys.stdin.buffer:
     event = json.loads(line)
-    copies.setdefault((event["source"], event["stream"]), Copy()).apply(event)
+    copies.setdefault((event["cluster"], event["stream"]), Copy()).apply(event)
 
 json.dump(
     [
         {
-            "source": source,
+            "source": copy.source,
             "stream": stream,
             "objects": {uid: event["resourceversion"] for uid, event in copy.objects.items()},
             "completed": copy.completed,
@@ -132,7 +134,7 @@ json.dump(
             "members": copy.members(),
             "state": copy.state(),
         }
-        for (source, stream), copy in copies.items()
+        for (_, stream), copy in copies.items()
     ],
     sys.stdout,
 )

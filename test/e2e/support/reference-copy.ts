@@ -92,7 +92,7 @@ function ofProduct(events: readonly ReceivedEvent[]): readonly Comparable[] {
   for (const event of events) {
     const effect = copy.apply(decodeStructured(JSON.stringify(event)))
     if (!effect.completed) continue
-    const key = `${event.source} ${String(event.stream)}`
+    const key = String(event.stream)
     const removed = effect.completed.removed.length
     completed.set(key, [...(completed.get(key) ?? []), { ...effect.completed, removed }])
   }
@@ -102,7 +102,7 @@ function ofProduct(events: readonly ReceivedEvent[]): readonly Comparable[] {
     items,
     members,
     state,
-    completed: completed.get(`${source} ${stream}`) ?? [],
+    completed: completed.get(stream) ?? [],
   }))
 }
 
