@@ -302,6 +302,15 @@ test('when the stream stops everybody who waits hears of it', async () => {
   assert.deepEqual(ending.heard, ['began pods:r3', stopped])
 })
 
+test('who asks after the stream has stopped hears of it at once', async () => {
+  const { heard, listener } = hearing()
+  const stand = await listen(1)
+  await stand.grant(stand.first, 99)
+  await stand[Symbol.asyncDispose]()
+  stand.reconciler.request({ reason: 'requested', mode: 'full', listener })
+  assert.deepEqual(heard, ['aborted: the stream was stopped'])
+})
+
 test('I7 a delta of what was told in full is exactly begin and end', async () => {
   await using stand = await listen(1, { afterMs: 10 }, [modified(pod('shop/b', 12)), deleted(pod('shop/c', 13))])
   await stand.grant(stand.first, 99, 10)

@@ -55,6 +55,8 @@ const AT_ONCE = 100
 /** Objects that are looked at for that in one go. */
 const LOOKS_AT_ONCE = 10_000
 
+const STOPPED = 'the stream was stopped'
+
 const REPEAT = { initialMs: 60_000, maxMs: 3_600_000 } as const
 
 interface Running<T extends KubeObject> {
@@ -87,8 +89,12 @@ export class Snapshots<T extends KubeObject> implements Disposable {
     this.#repeat = new ExponentialBackoff(REPEAT, options.random)
   }
 
-  /** Asks for a snapshot as soon as none is running; how requests are merged: agenda.ts. */
+  /** Asks for a snapshot as soon as none is running; how requests are merged: agenda.ts. Of a stopped stream there is none. */
   request(request: SnapshotRequest): void {
+    if (this.#ended) {
+      request.listener?.tell(endedBy(STOPPED))
+      return
+    }
     this.#agenda.add(request)
     this.#options.onDue()
   }
@@ -153,7 +159,7 @@ export class Snapshots<T extends KubeObject> implements Disposable {
   [Symbol.dispose](): void {
     this.#ended = true
     this.#repeatTimer?.[Symbol.dispose]()
-    tell([...this.#awaiting(), ...this.#agenda.takeAll()], endedBy('the stream was stopped'))
+    tell([...this.#awaiting(), ...this.#agenda.takeAll()], endedBy(STOPPED))
   }
 
   /** Who waits for the outcome of this snapshot, or of any that has begun. They are told once. */
