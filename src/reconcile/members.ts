@@ -22,6 +22,7 @@ export class Members {
   readonly #state = new SetDigest()
 
   readonly #admits: Admits | undefined
+  #isPartial = false
 
   /** @param admits absent: every object is a member */
   constructor(admits?: Admits) {
@@ -36,12 +37,20 @@ export class Members {
     return this.#entries.has(uid)
   }
 
+  /** Of some objects only that they are there was known when they were followed: `seen` is to be told of all that are there. */
+  get isPartial(): boolean {
+    return this.#isPartial
+  }
+
   /** The stream moves on by this. */
   follow(delta: Extract<Delta, { readonly type: 'Added' | 'Updated' | 'Deleted' }>): Effect {
     const { uid } = delta.type === 'Deleted' ? delta.identity : delta.object.metadata
     const was = this.#entries.has(uid)
-    // what is only remembered of it does not say whether it is a member: see `seen`
-    if (this.#admits && delta.type !== 'Deleted' && isRemembered(delta.object)) return undefined
+    // what is only remembered of it does not say whether it is a member
+    if (this.#admits && delta.type !== 'Deleted' && isRemembered(delta.object)) {
+      this.#isPartial = true
+      return undefined
+    }
     if (delta.type !== 'Deleted' && (this.#admits?.(delta.object) ?? true)) {
       this.put(delta.object)
       return was ? 'updated' : 'added'
@@ -50,13 +59,10 @@ export class Members {
     return was ? 'deleted' : undefined
   }
 
-  /** All objects, as they were listed. They may be ahead of the stream's position, which follows. */
-  seen(objects: Iterable<KubeObject>): void {
-    if (!this.#admits) return
-    for (const object of objects) {
-      if (this.#admits(object)) this.put(object)
-      else this.remove(object.metadata.uid)
-    }
+  /** The object is there, as it was listed. It may be ahead of the stream's position, which follows. */
+  seen(object: KubeObject): void {
+    if (this.#admits?.(object) ?? true) this.put(object)
+    else this.remove(object.metadata.uid)
   }
 
   /** The object is there, in this version. */

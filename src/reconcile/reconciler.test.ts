@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { DeltaReader } from '../informer/delta-reader.ts'
 import {
   type Act,
   added,
@@ -20,6 +21,7 @@ import { SetDigest } from '../lib/set-digest.ts'
 import type { Audience, ResyncOptions } from './audience.ts'
 import type { Change, SnapshotOutcome } from './change.ts'
 import { Debt } from './debt.ts'
+import { Members } from './members.ts'
 import { Reconciler } from './reconciler.ts'
 
 const never: ResyncOptions = { everyMs: 0, snapshot: 'off', verify: false }
@@ -263,7 +265,7 @@ test('F13 P6 a snapshot begins after the last of the differences at its position
     watch(),
   ])
   await stand.changes()
-  const changes = await stand.changes(5_000)
+  const changes = [...(await stand.changes(5_000)), ...(await stand.changes())]
   const begun = changes.indexOf('begin pods/pods:r2 gap full cold at 5000')
   assert.equal(changes.slice(0, begun).filter((change) => change.startsWith('Added')).length, 2_500)
   assert.equal(changes.at(-1), 'end at 5000: 2500 items +0 ~0 -0 =2500')
@@ -425,3 +427,94 @@ test('F16 what is only remembered is in no snapshot: it begins when a list has s
     'end at 9: 0 items +0 ~0 -0 =0',
   ])
 })
+
+/** Counts what is looked at in one turn of the event loop. */
+class Turns implements Disposable {
+  looks = 0
+  most = 0
+  #next = setImmediate(() => this.#turn())
+
+  #turn(): void {
+    this.most = Math.max(this.most, this.looks)
+    this.looks = 0
+    this.#next = setImmediate(() => this.#turn())
+  }
+
+  [Symbol.dispose](): void {
+    clearImmediate(this.#next)
+  }
+}
+
+const crowd = Array.from({ length: 3_500 }, (_, index) => pod(`shop/p${index}`, index + 1))
+/** Every other one, as long as it is one of the first list. */
+const isEven = ({ metadata }: KubeObject) => Number(metadata.resourceVersion) % 2 === 0
+
+for (const knows of ['nothing', 'which objects there are'] as const) {
+  test(`however long a first list is, others have their turn at every thousandth object (${knows} is remembered)`, async () => {
+    using turns = new Turns()
+    const admits = (object: KubeObject) => {
+      turns.looks++
+      return isEven(object)
+    }
+    const objects = crowd.map(({ metadata }) => asRemembered({ apiVersion: 'v1', kind: 'Pod' }, metadata))
+    const start = { type: 'Compare', resourceVersion: rv(9_000), seen: rv(9_000), objects } as const
+    await using stand = new Stand(
+      [list(9_000, crowd), watch()],
+      never,
+      [Object.assign(new Patient(), { admits })],
+      knows === 'nothing' ? {} : { start },
+    )
+    const changes = [...(await stand.changes(5_000)), ...(await stand.changes()), ...(await stand.changes())]
+    assert.equal(changes.at(-1), 'end at 9000: 1750 items +0 ~0 -0 =1750')
+    assert.equal(turns.most, 1_000)
+  })
+}
+
+test('P6 what changes while it is found out who is a member is not lost', async () => {
+  const objects = crowd.map(({ metadata }) => asRemembered({ apiVersion: 'v1', kind: 'Pod' }, metadata))
+  const start = { type: 'Compare', resourceVersion: rv(9_000), seen: rv(9_000), objects } as const
+  const frames = [
+    modified(pod('shop/p1', 9_001)), // a member, found to be one; none any more
+    deleted(pod('shop/p5', 9_005)),
+    modified(pod('shop/p6', 9_006)), // becomes one
+    added(pod('shop/q', 9_008)),
+    deleted(pod('shop/p3499', 9_009)),
+    modified(pod('shop/p3497', 9_011)), // not found to be one yet
+  ]
+  const other: { reader?: DeltaReader } = {}
+  const ahead: string[] = []
+  let looks = 0
+  const admits = (object: KubeObject) => {
+    // of two readers of one informer the other one is ahead
+    if (++looks === 1_500) while (takeAll(other.reader, ahead)) {}
+    return isEven(object)
+  }
+  await using stand = new Stand(
+    [list(9_000, crowd), watch(frames)],
+    never,
+    [Object.assign(new Patient(), { admits })],
+    {
+      start,
+    },
+  )
+  const { informer, clock } = stand.rig
+  other.reader = informer.deltas(stand.stop.signal)
+  for (let turn = 0; turn < 9; turn++) {
+    takeAll(other.reader, [])
+    await clock.advance(1_000)
+  }
+  assert.equal(ahead.filter((type) => type !== 'Progress').length, frames.length)
+  const members = new Members(isEven)
+  for (const object of informer.indexer.objects()) members.seen(object)
+  const end = stand.taken.find((change) => change.type === 'SnapshotEnd')
+  assert.deepEqual(
+    { items: end?.result.items, members: end?.result.members, state: end?.result.state },
+    { items: members.size, ...members.digests() },
+  )
+})
+
+function takeAll(reader: DeltaReader | undefined, types: string[]): boolean {
+  const deltas = reader?.take() ?? []
+  for (const { type } of deltas) types.push(type)
+  return deltas.length > 0
+}

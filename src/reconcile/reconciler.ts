@@ -8,6 +8,7 @@
  * Deltas are for everybody; snapshots are for one audience each, at its pace (snapshots.ts).
  */
 import { addAbortListener } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import type { Delta } from '../informer/delta.ts'
 import type { DeltaReader } from '../informer/delta-reader.ts'
 import { compareResourceVersions, isRemembered, type KubeObject, type ResourceVersion } from '../kube/object.ts'
@@ -52,6 +53,9 @@ export type Portion<T extends KubeObject, A extends Audience> =
   /** For it alone: a part of its snapshot, or of what it is owed. The changes are made while they are iterated, once. */
   | { readonly type: 'own'; readonly audience: A; readonly changes: Iterable<Notable<T>> }
 
+/** Objects of which it is found out whether they are members: some milliseconds. */
+const LOOKS_PER_TURN = 1_000
+
 /** Made once: a reason of its own, with its stack, for each batch was 1 % of all CPU time. */
 const noLongerAwaited = new DOMException('it is no longer awaited', 'AbortError')
 
@@ -94,17 +98,27 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
     return this.#position
   }
 
-  /** Whether snapshots may begin. */
-  #hasStarted(): boolean {
-    if (this.#isStarted || !this.#position) return this.#isStarted
+  /** Whether it is known what there is. */
+  #mayStart(): boolean {
+    if (!this.#position) return false
     if (this.#notBefore && compareResourceVersions(this.#position, this.#notBefore) < 0) return false
     // all of them, until a list has said what there is
     for (const object of this.#options.store.objects()) if (isRemembered(object)) return false
-    this.#isStarted = true
-    const { everyMs, snapshot } = this.#options.resync
-    if (everyMs > 0 && snapshot !== 'off') this.#schedule.start()
-    for (const { members } of this.#groups) members.seen(this.#options.store.objects())
     return true
+  }
+
+  /** From here on snapshots may begin. Nothing is taken meanwhile: what another reader makes of the store follows. */
+  async #start(signal: AbortSignal): Promise<void> {
+    const { store, resync } = this.#options
+    const partial = this.#groups.filter(({ members }) => members.isPartial)
+    let looks = 0
+    for (const object of partial.length > 0 ? store.objects() : []) {
+      for (const { members } of partial) members.seen(object)
+      if (++looks % LOOKS_PER_TURN === 0) await setImmediate()
+      if (signal.aborted) return
+    }
+    this.#isStarted = true
+    if (resync.everyMs > 0 && resync.snapshot !== 'off') this.#schedule.start()
   }
 
   /** Asks for a snapshot, of one audience or of all, as soon as none is running for it; how requests merge: agenda.ts. */
@@ -133,14 +147,17 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
         const deltas = reader.take()
         for (const portion of this.#apply(deltas)) yield portion
         this.#verifier?.advance()
+        if (!this.#isStarted && this.#mayStart()) await this.#start(signal)
         let isIdle = deltas.length === 0
         for (const [audience, snapshots] of this.#snapshots) {
-          const changes = this.#hasStarted() && this.#position && snapshots.next(this.#position)
+          const changes = this.#isStarted && this.#position && snapshots.next(this.#position)
           if (!changes) continue
           isIdle = false
           yield { type: 'own', audience, changes }
         }
         if (isIdle) await this.#idle(signal)
+        // what nobody is told of, as a first list, or objects that are looked at in vain, leaves others their turn, too
+        else await setImmediate()
       }
     } finally {
       this.#schedule[Symbol.dispose]()
