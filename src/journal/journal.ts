@@ -10,7 +10,7 @@
  * log-writer.ts.
  */
 import type { Clock } from '../lib/clock.ts'
-import { type Cursor, readCursor, writeCursor } from './cursor.ts'
+import { Cursor, type Loss } from './cursor.ts'
 import { type Corruption, type Damage, JournalCorrupt, type Truncation } from './damage.ts'
 import { type Disk, realDisk } from './disk.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -46,7 +46,8 @@ export interface JournalOptions {
   readonly groupBytes?: number
   /**
    * Whether it is noted, within a second, how far the log went: then a log that was cut off at the end of a record is
-   * told from one that ends there. @default no
+   * told from one that ends there. And whether it is noted that something is lost, before that is mended: then it is
+   * found by each opening until `acceptLoss`. @default no
    */
   readonly notesEnd?: 'yes' | 'no'
   /** Told of what fails in the background and is tried again; nothing is lost by it. */
@@ -71,20 +72,20 @@ export class Journal implements AsyncDisposable {
   readonly #writer: LogWriter
   /** All that changes files goes through it, one after the other. */
   readonly #work: SerialWork
+  readonly #onDisk: Cursor
   #cursor: number
-  #onDisk: Noted | undefined
   #cursorFails = false
   #cursorTimer: Disposable | undefined
   #closing: Promise<void> | undefined
 
   private constructor(options: JournalOptions, found: Found) {
-    const { disk, lock, segments, end, cursor, damage } = found
+    const { disk, lock, segments, end, onDisk, cursor, damage } = found
     this.#options = { maxPayloadBytes: DEFAULT_MAX_PAYLOAD, ...options }
     this.#disk = disk
     this.#lock = lock
     this.#segments = segments
-    this.#cursor = cursor.offset
-    this.#onDisk = cursor.type === 'read' ? cursor : undefined
+    this.#onDisk = onDisk
+    this.#cursor = cursor
     this.damage = damage
     this.truncation = truncationOf(options.folder, found)
     this.#work = new SerialWork()
@@ -105,18 +106,23 @@ export class Journal implements AsyncDisposable {
     const lock = await lockFolder(folder)
     try {
       const segments = await Segments.find(folder, disk)
-      const { end, damage } = await repair(segments, maxPayloadBytes)
-      const cursor = await readCursor(folder, disk)
-      const offset = Math.max(cursor.offset, segments.start)
-      const all = cursor.type === 'damaged' ? [...damage, { type: 'cursor', file: cursor.file } as const] : damage
+      const onDisk = await Cursor.read(folder, disk)
+      const noteLoss = (loss: Loss) => noteLossOf(options, onDisk, loss)
+      const repaired = await repair(segments, maxPayloadBytes, noteLoss)
+      const cursor = Math.max(onDisk.noted?.offset ?? 0, segments.start)
+      // a cursor behind the end: what it stood for was never synced, and its offsets are not given again
+      const end = Math.max(repaired.end, cursor)
+      const to = onDisk.noted?.end ?? end
+      if (to > end) await noteLoss({ from: end, to })
+      const { damage } = repaired
       return new Journal(options, {
         disk,
         lock,
         segments,
-        // a cursor behind the end: what it stood for was never synced, and its offsets are not given again
-        end: Math.max(end, offset),
-        cursor: { ...cursor, offset },
-        damage: all,
+        end,
+        onDisk,
+        cursor,
+        damage: onDisk.damaged === undefined ? damage : [...damage, { type: 'cursor', file: onDisk.damaged }],
       })
     } catch (error) {
       await lock[Symbol.asyncDispose]()
@@ -137,6 +143,11 @@ export class Journal implements AsyncDisposable {
   /** Everything before it is done with. */
   get cursor(): number {
     return this.#cursor
+  }
+
+  /** Something that was acknowledged was lost, now or before an earlier opening, and `acceptLoss` has not resolved since. */
+  get hasLoss(): boolean {
+    return this.#onDisk.loss !== undefined
   }
 
   /** Offset where the second oldest segment begins; undefined while there is one. */
@@ -201,6 +212,17 @@ export class Journal implements AsyncDisposable {
     this.#noteLater()
   }
 
+  /**
+   * Whatever follows from a loss is in the log: the next opening finds none. Until it resolves each opening finds it,
+   * however this one ends, and neither the cursor nor the end is noted.
+   */
+  async acceptLoss(): Promise<void> {
+    await this.#work.run(async () => {
+      await this.#writer.endSegment() // synced
+      await this.#note()
+    })
+  }
+
   /** Deletes the segments below the cursor now. */
   async release(): Promise<void> {
     await this.#work.run(() => this.#segments.deleteBelow(this.#cursor))
@@ -216,6 +238,7 @@ export class Journal implements AsyncDisposable {
       const first = this.#segments.firstOf(offset)
       const next = this.#segments.list.find((one) => one > first)
       const to = later === 'all-later' ? this.end : (next ?? this.end)
+      await noteLossOf(this.#options, this.#onDisk, { from: offset, to })
       return { type: 'corrupt', file, offset, to, setAside: await this.#segments.setAside(first, offset, later) }
     })
   }
@@ -264,37 +287,38 @@ export class Journal implements AsyncDisposable {
     })
   }
 
-  /** The segments first: on a full disk there is room for the cursor only then. */
   async #noteCursor(): Promise<void> {
     await this.#work.run(async () => {
-      const noted = { offset: this.#cursor, end: this.#options.notesEnd === 'yes' ? this.end : undefined }
-      if (noted.offset === this.#onDisk?.offset && noted.end === this.#onDisk.end) return
-      await this.#segments.deleteBelow(noted.offset)
-      await writeCursor(this.#options.folder, noted, this.#disk)
-      this.#onDisk = noted
+      if (!this.hasLoss) await this.#note()
     })
+  }
+
+  /** The segments first: on a full disk there is room for the cursor only then. */
+  async #note(): Promise<void> {
+    const offset = this.#cursor
+    await this.#segments.deleteBelow(offset)
+    const end = this.#options.notesEnd === 'yes' ? this.end : undefined
+    await this.#onDisk.note({ offset, end, goneFrom: undefined })
   }
 }
 
 const DEFAULT_MAX_PAYLOAD = 16 * 2 ** 20
-
-/** What the cursor's file says. */
-interface Noted {
-  readonly offset: number
-  readonly end: number | undefined
-}
 
 interface Found {
   readonly disk: Disk
   readonly lock: AsyncDisposable
   readonly segments: Segments
   readonly end: number
-  readonly cursor: Cursor
+  readonly onDisk: Cursor
+  readonly cursor: number
   readonly damage: readonly Damage[]
 }
 
-function truncationOf(folder: string, { cursor, end, damage }: Found): Truncation | undefined {
-  const to = cursor.type === 'read' ? cursor.end : undefined
-  if (to === undefined || to <= end || damage.some(({ type }) => type === 'corrupt')) return undefined
-  return { type: 'truncated', folder, offset: end, to }
+async function noteLossOf({ notesEnd }: JournalOptions, cursor: Cursor, loss: Loss): Promise<void> {
+  if (notesEnd === 'yes') await cursor.noteLoss(loss)
+}
+
+function truncationOf(folder: string, { onDisk: { loss }, damage }: Found): Truncation | undefined {
+  if (!loss || damage.some(({ type }) => type === 'corrupt')) return undefined
+  return { type: 'truncated', folder, offset: loss.from, to: loss.to }
 }

@@ -1,4 +1,5 @@
 /** What is done to the last segment before a journal is used: only there can a crash have left half of something. */
+import type { Loss } from './cursor.ts'
 import type { Damage } from './damage.ts'
 import type { DiskFile } from './disk.ts'
 import { decodeHeader, HEADER_BYTES, HOLE, isIntact } from './frame.ts'
@@ -11,8 +12,15 @@ export interface Repaired {
   readonly damage: readonly Damage[]
 }
 
-/** Cuts the last segment off behind its last whole frame. What was damaged later than it was written is set aside. */
-export async function repair(segments: Segments, maxPayloadBytes: number): Promise<Repaired> {
+/**
+ * Cuts the last segment off behind its last whole frame. What was damaged later than it was written is set aside, once
+ * `noteLoss` has resolved.
+ */
+export async function repair(
+  segments: Segments,
+  maxPayloadBytes: number,
+  noteLoss: (loss: Loss) => Promise<void>,
+): Promise<Repaired> {
   const first = segments.list.at(-1)
   if (first === undefined) return { end: 0, damage: [] }
   const path = segments.fileOf(first)
@@ -30,6 +38,7 @@ export async function repair(segments: Segments, maxPayloadBytes: number): Promi
       await file.sync()
       return { end: offset, damage: [{ type: 'torn', file: path, offset, bytes: to - offset }] }
     }
+    await noteLoss({ from: offset, to })
     const setAside = await segments.setAside(first, offset, 'keep-later')
     return { end: offset + HOLE.length, damage: [{ type: 'corrupt', file: path, offset, to, setAside }] }
   } finally {

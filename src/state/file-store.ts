@@ -62,6 +62,8 @@ export class FileStore implements StateStore {
   /** As they were read, until somebody asks for them. */
   readonly #found = new Map<string, StreamState>()
   readonly #streams = new Map<string, StreamState>()
+  /** What was found lost. */
+  readonly #told = new Set<string>()
   #journal: Journal | undefined
   #pending: Write[] = []
   #writing: Promise<void> | undefined
@@ -145,8 +147,8 @@ export class FileStore implements StateStore {
         ...(journal.truncation ? [journal.truncation] : []),
         ...(await this.#read(journal)),
       ]
-      for (const damage of lost) observer.damaged(damage)
-      if (lost.some(({ type }) => type === 'corrupt' || type === 'truncated')) await this.#distrust(journal)
+      this.#tellOnce(lost)
+      if (journal.hasLoss) await this.#distrust(journal)
     } catch (error) {
       await journal[Symbol.asyncDispose]()
       throw error
@@ -194,9 +196,19 @@ export class FileStore implements StateStore {
       for (const { name } of state.sinks) if (!state.debts.has(name)) state.debts.set(name, 'missed')
     }
     const start = journal.end
-    for (const state of this.#found.values()) await journal.append([encodeRecords([...state.records()])])
+    const all = [...this.#found.values()].flatMap((state) => [...state.records()])
+    for (const records of portionsOf(all)) await journal.append([encodeRecords(records)])
     journal.advance(start)
-    await journal.release()
+    await journal.acceptLoss() // until then each opening comes here again, however this one ends
+  }
+
+  /** A later try finds the same again. */
+  #tellOnce(lost: readonly (Damage | Truncation)[]): void {
+    for (const damage of lost) {
+      const key = JSON.stringify(damage)
+      if (!this.#told.has(key)) this.#options.observer.damaged(damage)
+      this.#told.add(key)
+    }
   }
 
   #append(records: readonly StateRecord[]): Promise<number> {
