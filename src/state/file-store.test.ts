@@ -62,8 +62,8 @@ test('what was written is there after a restart: the last fact of its kind', asy
   }
   assert.deepEqual(await reopened(folder.path), [
     defined,
-    entry('u1', '9', 3),
     { type: 'debt', stream: pods, sink: 'lambdas', kind: 'missed' },
+    entry('u1', '9', 3),
     watermark('9'),
     watermark('8', 'lambdas'),
   ])
@@ -96,8 +96,8 @@ test('after a restore what sinks may hold stays, and no position or version does
   }
   assert.deepEqual(await reopened(folder.path), [
     defined,
-    entry('u1', undefined),
     { type: 'debt', stream: pods, sink: 'audit', kind: 'restored' },
+    entry('u1', undefined),
   ])
 })
 
@@ -287,6 +287,37 @@ test('what waits for the store when it is closed is refused', async () => {
   disk.fails = () => undefined
   await Promise.all([assert.rejects(write, /closed/), store[Symbol.asyncDispose]()])
   await assert.rejects(store.write([watermark('9')]), /closed/)
+})
+
+test('killed between two portions of a log that is written anew: nothing counts as told that a sink is owed', async () => {
+  await using folder = await temporaryFolder()
+  const count = 6_000
+  {
+    await using store = open(folder.path, { fsync: 'none' }).store
+    await store.write([defined, ...Array.from({ length: count }, (_, n) => entry(`u${n}`, '5')), watermark('5')])
+  }
+  const disk = new FaultyDisk()
+  const { store } = open(folder.path, { disk, compactFrom: 1_000, clock: new ManualClock() })
+  const state = await store.stateOf(pods)
+  let writes = 0
+  // of the log: the one that makes it due, then the portions
+  disk.fails = (operation, path) => {
+    if (operation === 'write' && path.endsWith('.log')) writes++
+    if (writes === 2) {
+      // a queue overflows: known at once, noted soon
+      state.apply({ type: 'debt', stream: pods, sink: 'audit', kind: 'missed' })
+      for (const one of state.entries.values()) one.told = '9' as ResourceVersion
+    }
+    return writes > 3 ? 'EIO' : undefined
+  }
+  await store.write([watermark('5', 'lambdas')])
+  await eventually(() => writes > 3, { what: 'the disk is away' })
+  await assert.rejects(store[Symbol.asyncDispose](), /EIO/)
+  await using again = open(folder.path).store
+  const { entries, debts } = await again.stateOf(pods)
+  assert.equal(entries.size, count)
+  assert.ok([...entries.values()].some(({ told }) => told === '9'))
+  assert.deepEqual([...debts], [['audit', 'missed']])
 })
 
 test('any history of facts, with restarts and compactions anywhere, is what a map of them is', async () => {

@@ -51,7 +51,7 @@ interface Write {
 const COMPACT_FROM_BYTES = 16 * 2 ** 20
 /** The log may be so many times as long as what it says. */
 const COMPACT_AT = 3
-/** Records of one frame: what others write at the same time waits for no more. */
+/** Records of one frame, or a few more: what others write at the same time waits for no more. */
 const RECORDS_AT_ONCE = 2_000
 
 export class FileStore implements StateStore {
@@ -273,7 +273,7 @@ export class FileStore implements StateStore {
     let first: number | undefined
     let last = 0
     for (const state of [...this.#streams.values(), ...this.#found.values()]) {
-      for (const records of portionsOf(state.records())) {
+      for (const records of state.portions(RECORDS_AT_ONCE)) {
         last = await this.#append(records)
         first ??= last
       }

@@ -49,16 +49,43 @@ export class StreamState {
     }
   }
 
-  /**
-   * All of it, from which it can be made again. What changes while this is iterated may be told as it was or as it is;
-   * an entry never as newer than a watermark that is told.
-   */
+  /** All of it, from which it can be made again: as it is now, if it is iterated at once. */
   *records(): Generator<StateRecord> {
-    const { stream, definition, sinks, resource } = this
-    if (definition === undefined) return
-    yield { type: 'stream', stream, definition, sinks, ...(resource && { resource }) }
+    yield* this.#head()
+    yield* this.#facts()
+  }
+
+  /**
+   * All of it, `most` records or a few more at a time, while it goes on changing: a portion is as things are when it is
+   * asked for. Each begins with the definition and what sinks are owed then, because its entries count that as told;
+   * watermarks come last, behind the entries that they stand for. So where each portion is written whole, and in its
+   * place among the changes, the first ones are true without the rest.
+   */
+  *portions(most: number): Generator<readonly StateRecord[]> {
+    let portion = this.#head()
+    for (const fact of this.#facts()) {
+      portion.push(fact)
+      if (portion.length < most) continue
+      yield portion
+      portion = this.#head() // as it is now, and before the next fact is looked at
+    }
+    if (portion.length > 0) yield portion
+  }
+
+  /** The definition and the debts. */
+  #head(): StateRecord[] {
+    const { stream, definition, sinks, resource, debts } = this
+    if (definition === undefined) return []
+    return [
+      { type: 'stream', stream, definition, sinks, ...(resource && { resource }) },
+      ...[...debts].map(([sink, kind]): StateRecord => ({ type: 'debt', stream, sink, kind })),
+    ]
+  }
+
+  *#facts(): Generator<StateRecord> {
+    const { stream } = this
+    if (this.definition === undefined) return
     for (const [uid, entry] of this.entries) yield { type: 'entry', stream, uid, ...entry }
-    for (const [sink, kind] of this.debts) yield { type: 'debt', stream, sink, kind }
     for (const [sink, position] of this.watermarks) yield { type: 'watermark', stream, sink, position }
   }
 
