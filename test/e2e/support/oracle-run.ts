@@ -1,5 +1,4 @@
 /** One seed of the oracle suite: a bridge of many lives, a server that forgets, two sinks that fail, and what was said. */
-import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { temporaryFolder } from '../../../src/journal/testing/kit.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -240,8 +239,8 @@ class Play implements AsyncDisposable {
   /** Until something of what has happened by now is on disk; if there is nothing new to be noted, for so long. */
   async #noted(): Promise<void> {
     const state = join(this.#folder, 'state')
-    const before = await sizeOf(state)
-    const isNoted = async () => (await sizeOf(state)) !== before
+    const { length } = await logIn(state)
+    const isNoted = async () => (await logIn(state)).length !== length
     await eventually(isNoted, { what: 'it is noted', withinMs: NOTED_WITHIN_MS }).catch(() => undefined)
   }
 
@@ -339,12 +338,6 @@ class Play implements AsyncDisposable {
       }),
     }
   }
-}
-
-/** Bytes of the files. */
-async function sizeOf(path: string): Promise<number> {
-  const files = await Promise.all((await readdir(path)).map((name) => stat(join(path, name))))
-  return files.reduce((sum, { size }) => sum + size, 0)
 }
 
 /** Of how many streams and sinks a watermark was written. */
