@@ -1,9 +1,9 @@
 /** F40: a journal that is cut, flipped or overwritten at any byte is used as far as it is good, and says what it lost. */
 import assert from 'node:assert/strict'
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { append, mendedRecordsOf, openJournal, recordsOf, temporaryFolder } from './testing/kit.ts'
+import { append, mendedRecordsOf, openJournal, recordsOf, temporaryFolder, textsOf } from './testing/kit.ts'
 
 type Record = readonly [number, string]
 
@@ -121,6 +121,32 @@ test('F40 a length that has changed in the last segment is damage, not an end th
     journal.damage.map((one) => [one.type, one.type === 'corrupt' && [one.offset, one.to]]),
     [['corrupt', [frameBytes, 3 * frameBytes]]],
   )
+})
+
+test('F40 where the end is noted a loss is found by each opening until it is accepted, however much was appended since', async () => {
+  await using folder = await temporaryFolder()
+  const open = () => openJournal(folder.path, { segmentBytes: 2 ** 20, notesEnd: 'yes' })
+  {
+    await using journal = await open()
+    await append(journal, 'alpha', 'beta!', 'gamma')
+    assert.deepEqual([journal.truncation, journal.hasLoss], [undefined, false])
+  }
+  const [only = ''] = await segments(folder.path)
+  await truncate(join(folder.path, only), frameBytes)
+  const loss = { type: 'truncated', folder: folder.path, offset: frameBytes, to: 3 * frameBytes }
+  for (const text of ['first', 'again', 'third']) {
+    await using journal = await open()
+    assert.deepEqual([journal.truncation, journal.hasLoss], [loss, true])
+    await append(journal, text)
+  }
+  {
+    await using journal = await open()
+    await journal.acceptLoss()
+    assert.equal(journal.hasLoss, false)
+  }
+  await using journal = await open()
+  assert.deepEqual([journal.truncation, journal.hasLoss], [undefined, false])
+  assert.deepEqual(await textsOf(journal), ['alpha', 'first', 'again', 'third'])
 })
 
 test('what is set aside is kept as it was; of older damage nothing is', async () => {

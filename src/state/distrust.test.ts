@@ -116,6 +116,8 @@ async function openOn(path: string, failure: Failure): Promise<boolean> {
     await clock.advance(5_000)
     await opened
   }
+  const lost = told.filter((one) => one === 'corrupt' || one === 'truncated')
+  assert.deepEqual(lost, [...new Set(lost)], 'each damage is told once, however often it is tried')
   if (told.includes('opened') && !disk.hasFailed) await assertUntrusted(store, failure)
   return disk.hasFailed
 }
