@@ -95,7 +95,7 @@ function fingerprint(value: unknown): string {
 const CHANGES_PER_TURN = 50
 
 /** The same of objects that nothing is sent of yet. */
-const OBJECTS_PER_TURN = 5_000
+const OBJECTS_PER_TURN = 1_000
 
 export class BridgeStream {
   readonly #options: BridgeStreamOptions
