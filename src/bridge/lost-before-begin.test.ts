@@ -2,18 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bench, event } from '../delivery/scripted-sink.ts'
-import { Informer } from '../informer/informer.ts'
-import type { Resource, Uid } from '../kube/object.ts'
-import { RoutedView } from '../route/routed-view.ts'
+import type { Uid } from '../kube/object.ts'
 import type { StateRecord } from '../state/record.ts'
-import { Output } from './output.ts'
-import { pastOf } from './past-of-server.ts'
-import { BridgeStream } from './stream.ts'
 import { ArrayDisk, DurableStore } from './testing/durable-store.ts'
 import { HistoryServer } from './testing/history-server.ts'
-
-const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
-const stream = 's/pods'
+import { streamName as stream, streamToAudit } from './testing/stream-kit.ts'
 
 /** Says when objects are noted that a sink is about to be told of. */
 class WatchedStore extends DurableStore {
@@ -45,41 +38,7 @@ test('I3 deletions that are dropped just before the begin of their catch-up are 
   }
   const server = new HistoryServer()
   server.put('here')
-  const bridged = new BridgeStream({
-    name: stream,
-    cluster: 'c',
-    scope: {},
-    resync: { everyMs: 0, snapshot: 'off', verify: false },
-    required: ['audit'],
-    store,
-    definition: 'd',
-    onStart: () => {},
-    outputs: (ended) => [
-      new Output({
-        routed: RoutedView.whole('audit'),
-        worker,
-        onSettled: () => {},
-        onRepaid: () => {},
-        onSnapshot: (snapshot, outcome) => ended('audit', snapshot, outcome),
-      }),
-    ],
-    discover: async () => pods,
-    past: () => pastOf(server, 3),
-    informer: () => {
-      const informer = new Informer(server, { scope: 'whole', clock, onError: () => {} })
-      informer.start(stop.signal)
-      return informer
-    },
-    onChange: () => {},
-    onSkipped: () => {},
-    onVerified: () => {},
-    onError: (error) => {
-      throw error
-    },
-    snapshotId: () => 'x',
-    clock,
-    random: () => 0.5,
-  })
+  const bridged = streamToAudit({ server, worker, clock, store, signal: stop.signal })
   const running = bridged.run(stop.signal, stop.signal)
   await clock.advance(0)
   assert.deepEqual(sink.sent, [['a:00000000000000000011:left']], 'the others wait behind it')
@@ -94,9 +53,9 @@ test('I3 deletions that are dropped just before the begin of their catch-up are 
     'b:00000000000000000011:left',
     'c:00000000000000000011:left',
     'd:00000000000000000011:left',
-    's/pods:x:begin',
-    'here-1:11:s/pods:x',
-    's/pods:x:end',
+    's/pods:2:begin',
+    'here-1:11:s/pods:2',
+    's/pods:2:end',
   ])
   stop.abort()
   await running

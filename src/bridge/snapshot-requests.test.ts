@@ -2,18 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bench } from '../delivery/scripted-sink.ts'
-import { Informer } from '../informer/informer.ts'
-import type { Resource } from '../kube/object.ts'
-import { RoutedView } from '../route/routed-view.ts'
-import { Output } from './output.ts'
-import { pastOf } from './past-of-server.ts'
 import { snapshotRequests } from './snapshot-requests.ts'
-import { BridgeStream } from './stream.ts'
 import { ArrayDisk, DurableStore } from './testing/durable-store.ts'
 import { HistoryServer } from './testing/history-server.ts'
-
-const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
-const name = 's/pods'
+import { streamName, streamToAudit } from './testing/stream-kit.ts'
 
 /** A stream that is synced, over a sink that takes everything. */
 async function synced() {
@@ -24,41 +16,16 @@ async function synced() {
   const stop = new AbortController()
   const errors: unknown[] = []
   let faults = 0
-  const stream = new BridgeStream({
-    name,
-    cluster: 'c',
-    scope: {},
-    resync: { everyMs: 0, snapshot: 'off', verify: false },
-    required: [],
-    store: new DurableStore('nothing', new ArrayDisk()),
-    definition: 'd',
-    onStart: () => {},
-    outputs: (ended) => [
-      new Output({
-        routed: RoutedView.whole('audit'),
-        worker,
-        onSettled: () => {},
-        onRepaid: () => {},
-        onSnapshot: (snapshot, outcome) => ended('audit', snapshot, outcome),
-      }),
-    ],
-    discover: async () => pods,
-    past: () => pastOf(server, 3),
-    informer: () => {
-      const informer = new Informer(server, { scope: 'whole', clock, onError: () => {} })
-      informer.start(stop.signal)
-      return informer
+  const store = new DurableStore('nothing', new ArrayDisk())
+  const stream = streamToAudit(
+    { server, worker, clock, store, signal: stop.signal },
+    {
+      onChange: () => {
+        if (faults-- > 0) throw new Error('it cannot be followed')
+      },
+      onError: (error) => errors.push(error),
     },
-    onChange: () => {
-      if (faults-- > 0) throw new Error('it cannot be followed')
-    },
-    onSkipped: () => {},
-    onVerified: () => {},
-    onError: (error) => errors.push(error),
-    snapshotId: () => String(clock.monotonic()),
-    clock,
-    random: () => 0.5,
-  })
+  )
   const running = stream.run(stop.signal, stop.signal)
   await clock.advance(1_000)
   assert.equal(stream.isSynced, true)
@@ -81,7 +48,7 @@ async function synced() {
     async told(): Promise<readonly string[]> {
       const lines: string[] = []
       const wait = async () => {
-        for await (const line of requests.request({ of: name, until: 'ended' }, leave.signal)) {
+        for await (const line of requests.request({ of: streamName, until: 'ended' }, leave.signal)) {
           lines.push(line.type === 'aborted' ? `aborted: ${line.cause}` : line.type)
         }
         lines.push('over')
