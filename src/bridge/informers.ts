@@ -19,6 +19,9 @@ export interface Place extends Selection {
   readonly resource: Resource
 }
 
+/** Where an informer begins that is nobody else's. `anew`: with a list that is asked for from now on. */
+export type Start = InformerStart<KubeObject> | 'anew'
+
 export interface InformersParts {
   readonly listWatch: (resource: Resource, selection: Selection) => ListWatch<KubeObject>
   /** `name` is that of the stream that asked first. */
@@ -30,7 +33,7 @@ export interface InformersParts {
 
 /**
  * One informer, hence one list and one watch, for each set of objects, however many streams are about it; but for those
- * that go on where they have ended, which is somewhere else for each.
+ * that go on where they have ended, which is somewhere else for each, or have been somewhere already.
  */
 export class Informers {
   readonly #parts: InformersParts
@@ -44,7 +47,7 @@ export class Informers {
    * A started one. It ends with a KubeError, `not-found`, when its version is not served any more and the configuration's
    * name means another one now.
    */
-  get(name: string, place: Place, start?: InformerStart<KubeObject>): Informer {
+  get(name: string, place: Place, start?: Start): Informer {
     const { named, resource, ...selection } = place
     const { namespace, labelSelector, fieldSelector } = selection
     const key = JSON.stringify([named, resource.version, namespace, labelSelector, fieldSelector, start && name])
@@ -64,7 +67,7 @@ export class Informers {
         return true
       },
       scope,
-      ...(start && { start }),
+      ...(start && start !== 'anew' && { start }),
     })
     this.#informers.set(key, informer)
     informer.start(AbortSignal.any([signal, moved.signal]))

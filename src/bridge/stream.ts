@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import type { Informer, InformerStart } from '../informer/informer.ts'
+import type { Informer } from '../informer/informer.ts'
 import { KubeError } from '../kube/errors.ts'
 import {
   apiVersionOf,
@@ -21,13 +21,14 @@ import type { Clock } from '../lib/clock.ts'
 import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/audience.ts'
 import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from '../reconcile/change.ts'
 import { identityOfKey } from '../reconcile/held.ts'
-import { isRestored, type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
+import { type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
 import type { Verified, VerifiedServer } from '../reconcile/verifier.ts'
 import { Ledger } from '../state/ledger.ts'
 import type { StateRecord } from '../state/record.ts'
 import type { StateStore } from '../state/store.ts'
 import { createTranslator, type StreamScope, type Translation } from '../translate/translate.ts'
+import type { Start } from './informers.ts'
 import type { Output } from './output.ts'
 import { StreamNotes } from './stream-notes.ts'
 
@@ -50,7 +51,7 @@ export interface BridgeStreamOptions {
   readonly outputs: (settled: (sink: string, snapshot: Snapshot, outcome: SnapshotOutcome) => void) => readonly Output[]
   readonly discover: () => Promise<Resource>
   /** Shared with every other stream over the same objects; already started, until the bridge stops. */
-  readonly informer: (resource: Resource, start: InformerStart<KubeObject> | undefined) => Informer
+  readonly informer: (resource: Resource, start: Start | undefined) => Informer
   readonly past: (resource: Resource) => PastOfServer & Pick<VerifiedServer, 'pages'>
   /** What the stream is about, besides its resource: a change of it is noticed after a restart. */
   readonly definition: unknown
@@ -108,6 +109,8 @@ export class BridgeStream {
   #gap: (Notable & { readonly type: 'Gap' }) | undefined
   #failure: Error | undefined
   #position: ResourceVersion | undefined
+  /** The newest version that the server was known to have when the stream began. */
+  #seen: ResourceVersion | undefined
   /** A stream that goes on where it ended may have nothing to tell: then this position says that it is synced. */
   #syncedAt: ResourceVersion | 'first progress' | undefined
   /** The first list is in, and its snapshot has begun. */
@@ -230,7 +233,7 @@ export class BridgeStream {
 
   async #follow(resource: Resource, stop: AbortSignal, drain: AbortSignal): Promise<void> {
     const { name, cluster, scope, resync, onSkipped, onVerified, clock, random, snapshotId } = this.#options
-    const { ledger, informer, rung, notBefore, isAssumed } = await this.#begin(resource, stop)
+    const { ledger, informer, rung, notBefore, ...begun } = await this.#begin(resource, stop)
     if (rung === 'replay') this.#syncedAt = 'first progress'
     if (rung === 'compare') this.#syncedAt = notBefore
     using reader = informer.deltas(drain) // the store must not move on before all that was read is offered
@@ -249,12 +252,10 @@ export class BridgeStream {
     const reconciler = new Reconciler({ ...parts, ...(notBefore && { notBefore }) })
     this.#reconciler = reconciler
     const following = { ledger, translate, store }
-    let isProven = !isAssumed
+    let { isProven } = begun
     for await (const portion of reconciler.changes(stop)) {
       this.#failure = undefined
-      if (!isProven && isRestored(await this.#notes.load(stop), reconciler.position)) {
-        await this.#beginAnew(ledger, drain)
-      }
+      if (!isProven && this.#isAhead(reconciler.position)) await this.#beginAnew(ledger, drain)
       isProven = true
       if (portion.type === 'own') {
         await this.#own(portion.audience.output, portion.changes, following, drain)
@@ -315,7 +316,8 @@ export class BridgeStream {
     const server = this.#options.past(resource)
     // one that was followed before has an informer that stands somewhere else
     const keeps = this.#informer ? 'nothing' : store.keeps
-    const plan = await planStart({ state, keeps, definition, sinks, typeMeta, server }, stop)
+    const seen = this.#isAhead(this.#position) ? this.#seen : (this.#position ?? this.#seen)
+    const plan = await planStart({ state, keeps, definition, sinks, typeMeta, server, seen }, stop)
     // a write that is cut short must not leave the new definition without what it makes sinks owed
     const records: readonly StateRecord[] = [
       ...[...plan.sinks].map(
@@ -343,9 +345,16 @@ export class BridgeStream {
     onStart(plan)
     // the plan holds all objects of the past: nobody keeps it
     const { rung, notBefore } = plan
-    // a list of its own is not held against what is known: it may be of a server that was restored since it was asked
-    const isAssumed = rung === 'announce' && !plan.isRestored
-    return { ledger, informer: this.#options.informer(resource, plan.informer), rung, notBefore, isAssumed }
+    this.#seen = plan.seen
+    // a first list that is compared with nothing may be of a server that was restored since it was asked where it is
+    const isProven = rung !== 'announce' || plan.seen === undefined
+    const start = plan.informer ?? (isProven ? undefined : 'anew')
+    return { ledger, informer: this.#options.informer(resource, start), rung, notBefore, isProven }
+  }
+
+  /** A newer version than this one is known of the server. */
+  #isAhead(position: ResourceVersion | undefined): boolean {
+    return position !== undefined && this.#seen !== undefined && compareResourceVersions(this.#seen, position) > 0
   }
 
   /** The first list is of a restored server, and nothing was offered yet. */
@@ -364,6 +373,7 @@ export class BridgeStream {
   /** The server has another history. That is noted before anybody is told: a crash must not make one forget it. */
   async #noteRestored(ledger: Ledger, drain: AbortSignal): Promise<void> {
     const stream = this.name
+    this.#seen = undefined
     ledger.restored()
     const owed = this.#outputs.map(({ sink }): StateRecord => ({ type: 'debt', stream, sink, kind: 'restored' }))
     await this.#notes.record([...owed, { type: 'restored', stream }], drain)

@@ -34,6 +34,8 @@ export interface LadderOptions {
   /** What the objects of the stream are. */
   readonly typeMeta: Pick<KubeObject, 'apiVersion' | 'kind'>
   readonly server: PastOfServer
+  /** The newest version that this process has had of the server. */
+  readonly seen?: ResourceVersion | undefined
 }
 
 /** What an API server is asked about the past. Both reject if it does not answer. */
@@ -59,6 +61,8 @@ export interface StartPlan {
   readonly rung: Rung
   /** Undefined: with a list of its own. */
   readonly informer: InformerStart<KubeObject> | undefined
+  /** The newest version that the server is known to have had. A list of a lower one is of another history. */
+  readonly seen: ResourceVersion | undefined
   /** No snapshot begins before this position: the server has been there. */
   readonly notBefore: ResourceVersion | undefined
   readonly sinks: ReadonlyMap<string, SinkStart>
@@ -77,17 +81,18 @@ export interface SinkStart {
 /** Rejects if the server does not answer: then nothing has been decided. */
 export async function planStart(options: LadderOptions, signal: AbortSignal): Promise<StartPlan> {
   const { state, keeps, sinks, server } = options
-  if (isOwedRestore(state)) return announce(options, 'restored')
-  if (keeps === 'nothing' || state.definition === undefined) return announce(options, 'known')
+  if (isOwedRestore(state)) return announceRestored(options)
+  if (keeps === 'nothing' || state.definition === undefined) return announce(options, 'restart', options.seen)
   const newest = await server.newest(signal)
-  if (isRestored(state, newest)) return announce(options, 'restored')
-  if (state.definition !== options.definition) return announce(options, 'redefined')
+  if (isRestored(state, newest)) return announceRestored(options)
+  if (state.definition !== options.definition) return announce(options, 'redefined', newest)
   // each object is to be had in the version that is served now
-  if (state.resource && apiVersionOf(state.resource) !== options.typeMeta.apiVersion) return announce(options, 'known')
-  const checkpoint = checkpointOf(state, sinks)
-  if (checkpoint === undefined) return announce(options, 'known')
+  const isMoved = state.resource && apiVersionOf(state.resource) !== options.typeMeta.apiVersion
+  const checkpoint = isMoved ? undefined : checkpointOf(state, sinks)
+  if (checkpoint === undefined) return announce(options, 'restart', newest)
   // nobody has anything of a replay; from a list of its own the catch-ups begin at once
-  if (newest && sinks.every((sink) => debtOf(sink, state, checkpoint))) return announce(options, 'known', checkpoint)
+  if (newest && sinks.every((sink) => debtOf(sink, state, checkpoint)))
+    return announceDebts(options, checkpoint, newest)
   // of what is not served nobody knows but the ledger; the list that is compared with it shows that all is gone
   const objects = newest && (await server.listedAt(checkpoint, signal))
   if (newest && objects) {
@@ -95,11 +100,12 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
       rung: 'replay',
       informer: { type: 'Resume', resourceVersion: checkpoint, seen: newest, objects },
       notBefore: newest,
+      seen: newest,
       sinks: startsOf(options, (sink) => ({ debt: debtOf(sink, state, checkpoint), skips: 'settled' })),
       isRestored: false,
     }
   }
-  if (keeps !== 'ledger') return announce(options, 'known')
+  if (keeps !== 'ledger') return announce(options, 'restart', newest)
   const remembered = newestOfEachKey(state.entries)
   // no list will say where a resource is that is not served: at the newest version that was told
   const from = newest ? checkpoint : newestTold(state, checkpoint)
@@ -114,6 +120,7 @@ export async function planStart(options: LadderOptions, signal: AbortSignal): Pr
       ),
     },
     notBefore: newest,
+    seen: newest,
     sinks: startsOf(options, (sink) => {
       // what was told is known of the required ones only
       const behind = sink.required ? undefined : ({ kind: 'missed', cause: 'restart' } as const)
@@ -132,7 +139,7 @@ function isOwedRestore({ debts }: StreamState): boolean {
  * Whether the server is behind what it once said. The newest version of a quiet stream is known of its object alone: a
  * watermark passes it with the next one.
  */
-export function isRestored({ watermarks, entries }: StreamState, newest: ResourceVersion | undefined): boolean {
+function isRestored({ watermarks, entries }: StreamState, newest: ResourceVersion | undefined): boolean {
   const isAhead = (version: ResourceVersion) => newest !== undefined && compareResourceVersions(version, newest) > 0
   return watermarks.values().some(isAhead) || entries.values().some(({ told }) => told !== undefined && isAhead(told))
 }
@@ -172,29 +179,28 @@ function debtOf(
   return compareResourceVersions(watermark, checkpoint) < 0 ? { kind: 'missed', cause: 'restart' } : undefined
 }
 
-function announce(
-  options: LadderOptions,
-  why: 'known' | 'redefined' | 'restored',
-  checkpoint?: ResourceVersion,
-): StartPlan {
-  const { state } = options
-  const cause = why === 'known' ? 'restart' : why
-  const starts = startsOf(options, (sink) => {
-    const { name } = sink
-    if (checkpoint !== undefined) return { debt: debtOf(sink, state, checkpoint), skips: 'nothing' }
-    if (why === 'restored') return { debt: { kind: 'restored', cause }, skips: 'nothing' }
-    const isNew = state.watermarks.get(name) === undefined
-    const kind = state.debts.get(name) ?? (isNew ? 'new' : 'missed')
+/** Each sink is owed what it was owed already, or because of this. */
+function announce(options: LadderOptions, cause: 'restart' | 'redefined', seen?: ResourceVersion): StartPlan {
+  const { debts, watermarks } = options.state
+  const starts = startsOf(options, ({ name }) => {
+    const kind = debts.get(name) ?? (watermarks.has(name) ? 'missed' : 'new')
     return { debt: { kind, cause }, skips: 'nothing' }
   })
-  return {
-    rung: 'announce',
-    informer: undefined,
-    notBefore: undefined,
-    sinks: starts,
-    isRestored: why === 'restored',
-  }
+  return { ...announced, seen, sinks: starts, isRestored: false }
 }
+
+function announceDebts(options: LadderOptions, checkpoint: ResourceVersion, seen: ResourceVersion): StartPlan {
+  const starts = startsOf(options, (sink) => ({ debt: debtOf(sink, options.state, checkpoint), skips: 'nothing' }))
+  return { ...announced, seen, sinks: starts, isRestored: false }
+}
+
+function announceRestored(options: LadderOptions): StartPlan {
+  const debt = { kind: 'restored', cause: 'restored' } as const
+  const starts = startsOf(options, () => ({ debt, skips: 'nothing' }))
+  return { ...announced, seen: undefined, sinks: starts, isRestored: true }
+}
+
+const announced = { rung: 'announce', informer: undefined, notBefore: undefined } as const
 
 function startsOf(
   { state, sinks }: LadderOptions,

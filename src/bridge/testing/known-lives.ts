@@ -124,6 +124,18 @@ const histories = {
     sinks: [plain, plain],
     writeMs: 200,
   },
+  'a server that was restored after it was asked where it is, to what is noted, is noticed': {
+    steps: [
+      settled,
+      { ...kill, writes: 6, forgets: 'compact' },
+      { type: 'pass', ms: 700 },
+      put(0, 'a', 3),
+      kill,
+      { type: 'restore', versions: 4 },
+    ],
+    sinks: [plain, plain],
+    writeMs: 200,
+  },
   'another view is noted with what it makes its sink owed, or not at all': {
     steps: [{ type: 'review', sink: 0, view: 'only a' }, settled, kill, { ...kill, records: 1 }],
     sinks: [plain, plain],

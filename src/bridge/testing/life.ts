@@ -226,7 +226,13 @@ export class Life {
       discover: async () => pods,
       past: () => pastOf(server, 3),
       informer: (_, start) => {
-        const options = { scope: 'whole', clock, random, onError: () => {}, ...(start && { start }) } as const
+        const options = {
+          scope: 'whole',
+          clock,
+          random,
+          onError: () => {},
+          ...(start && start !== 'anew' && { start }),
+        } as const
         const informer = new Informer(server, { ...options, reflector: { pageSize: 3 } })
         informer.start(AbortSignal.any([this.#stop.signal, this.#served.signal]))
         this.#informers.push(informer)

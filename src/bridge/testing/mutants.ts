@@ -101,7 +101,7 @@ export const mutants: readonly Mutant[] = [
   {
     without: 'a restored server is still one after a crash',
     file: ladder,
-    from: "if (isOwedRestore(state)) return announce(options, 'restored')",
+    from: 'if (isOwedRestore(state)) return announceRestored(options)',
     to: '',
   },
   {
