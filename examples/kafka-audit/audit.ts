@@ -154,8 +154,8 @@ export class Audit {
     return false
   }
 
-  #timelinesOf({ source, stream }: CloudEventAttributes): Map<string, Timeline> {
-    const key = `${source} ${text(stream)}`
+  #timelinesOf({ cluster, stream }: CloudEventAttributes): Map<string, Timeline> {
+    const key = `${text(cluster)} ${text(stream)}`
     const timelines = this.#streams.get(key) ?? new Map<string, Timeline>()
     this.#streams.set(key, timelines)
     return timelines

@@ -24,11 +24,11 @@ for await (const line of createInterface({ input: process.stdin })) {
   const effect = copy.apply(event)
   for (const change of changesOf(effect)) console.log(change)
   const verdict = effect.completed?.digests ?? effect.checked
-  if (verdict) verdicts.set(`${event.attributes.source} ${event.attributes.stream}`, verdict)
+  if (verdict) verdicts.set(`${event.attributes.cluster} ${event.attributes.stream}`, verdict)
 }
 
-for (const { source, stream, items, incomplete } of copy.streams()) {
-  const verdict = verdicts.get(`${source} ${stream}`) ?? 'unknown: no full snapshot was complete'
+for (const { cluster, stream, items, incomplete } of copy.streams()) {
+  const verdict = verdicts.get(`${cluster} ${stream}`) ?? 'unknown: no full snapshot was complete'
   const missing = incomplete ? `, ${incomplete.missing} objects of a later snapshot are missing` : ''
   console.log(`${stream}: ${items} objects, digests: ${verdict}${missing}`)
   if (verdict === 'differ' || incomplete) process.exitCode = 1

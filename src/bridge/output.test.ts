@@ -335,6 +335,19 @@ test('P5 what a sink is owed from the start holds its watermark: an overflow bef
   assert.deepEqual([run.output.isOwed, run.output.watermark.value], [false, '115'])
 })
 
+test('a restore that was made up for before anything else was noted is noted as such', async () => {
+  const run = await outputBench(() => false)
+  const state = new StreamState('all/pods')
+  state.apply({ type: 'stream', stream: 'all/pods', definition: '', sinks: [{ name: 'audit', view: '' }] })
+  const ledger = new Ledger(state, { required: ['audit'], keeps: 'ledger' })
+  run.output.start(ledger, { watermark: rv('300'), skips: 'nothing', debt: undefined })
+  run.output.startOver() // the stream notes that itself
+  await run.offerChanges(begin('s1', '200'), end('s1', '200'))
+  await run.connect()
+  const debts = run.output.takeNotes('all/pods').filter(({ type }) => type === 'debt')
+  assert.deepEqual(debts, [{ type: 'debt', stream: 'all/pods', sink: 'audit', kind: undefined }])
+})
+
 test('P2 what a snapshot has made up for is not told after it by a later process: the watermark passes its begin before the debt goes', async () => {
   const run = await outputBench(({ attributes }) => {
     if (attributes.id === 's1:end') run.sink.respond = undefined // what comes next is on its way

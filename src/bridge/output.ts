@@ -282,7 +282,7 @@ export class Output {
     this.#floor = undefined
     this.#repaid()
     this.#due = 'restored'
-    this.#noted = { due: undefined, watermark: undefined }
+    this.#noted = { due: 'restored', watermark: undefined } // the stream does that
   }
 
   /** The queue overflowed, or the disk has failed: this is gone with all that waited. */

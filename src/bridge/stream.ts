@@ -329,7 +329,8 @@ export class BridgeStream {
         sinks: sinks.map(({ name: sink, view }) => ({ name: sink, view })),
       },
     ]
-    await this.#notes.record(records, stop)
+    const recorded = this.#notes.record(records, stop)
+    recorded.catch(() => undefined) // it is waited for below, if it comes to that
     const holding = sinks.filter((sink) => sink.required).map((sink) => sink.name)
     const ledger = new Ledger(state, { required: holding, keeps: store.keeps })
     this.#notes.follow(ledger)
@@ -337,6 +338,8 @@ export class BridgeStream {
       const start = plan.sinks.get(output.sink)
       if (start) output.start(ledger, start, () => this.#notes.noteSoon())
     }
+    // after each output has begun: what it would note of the life before would stand behind what is owed from here on
+    await recorded
     if (plan.rung === 'replay') {
       for (const object of plan.informer?.objects ?? []) {
         for (const output of this.#outputs) output.settledBefore(object)

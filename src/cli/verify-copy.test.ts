@@ -101,6 +101,20 @@ test('an end without a digest of versions compares members alone, and asks for n
   assert.deepEqual(await run(copy, { members: members(web) }), said)
 })
 
+test('lines that were written when the resource was served in another version are of the same stream', async () => {
+  const before = {
+    ...web,
+    source: 'kubernetes://prod-eu/apis/apps/v1beta1/deployments',
+    stream: 'all/deployments.apps',
+  }
+  const after = {
+    ...end([web]),
+    source: 'kubernetes://prod-eu/apis/apps/v1/deployments',
+    stream: 'all/deployments.apps',
+  }
+  assert.equal((await run(linesOf([before]), {}, after)).code, ExitCode.done)
+})
+
 test('an object too many differs, with the digests of both', async () => {
   assert.deepEqual(await run(linesOf([web, node]), {}, end([web])), {
     code: ExitCode.failed,

@@ -200,10 +200,15 @@ class Sums {
   }
 }
 
+/** Of a source: the cluster and the resource, in whatever version it is served. */
+function resourceOf(source: string): string {
+  return source.replace(/^(kubernetes:\/\/[^/]+\/(?:api|apis\/[^/]+))\/[^/]+\//, '$1/')
+}
+
 /** What one of them does not say is no difference. */
 function isSame(a: StreamName, b: StreamName): boolean {
   return (
-    (a.source === undefined || b.source === undefined || a.source === b.source) &&
+    (a.source === undefined || b.source === undefined || resourceOf(a.source) === resourceOf(b.source)) &&
     (a.stream === undefined || b.stream === undefined || a.stream === b.stream)
   )
 }

@@ -84,6 +84,8 @@ export interface Completion {
 
 /** What a copy holds of one stream now. */
 export interface CopiedStream {
+  readonly cluster: string
+  /** Of the last event: it has the version that is served. */
   readonly source: string
   readonly stream: string
   /** Number of objects. */

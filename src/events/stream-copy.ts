@@ -41,6 +41,7 @@ const MOST_EARLY = 8
 export class StreamCopy {
   /** Of the last event. */
   #source = ''
+  #cluster = ''
   #stream = ''
   readonly #arrival: Arrival
   readonly #entries = new Map<string, Entry>()
@@ -70,6 +71,7 @@ export class StreamCopy {
   describe(): CopiedStream {
     const { id: snapshotId, end } = this.#snapshot ?? {}
     return {
+      cluster: this.#cluster,
       source: this.#source,
       stream: this.#stream,
       items: this.#held,
@@ -82,6 +84,7 @@ export class StreamCopy {
   apply(event: Decoded): Effect {
     const effect = this.#step(event)
     this.#source = event.attributes.source
+    this.#cluster = text(event.attributes, 'cluster')
     this.#stream = text(event.attributes, 'stream')
     const { id, begin, end } = this.#snapshot ?? {}
     if (id === undefined || begin === undefined || end === undefined) return effect

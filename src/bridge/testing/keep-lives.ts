@@ -67,7 +67,7 @@ class Play {
       return isWhole ? [{ target, place, from: target.taken.length }] : []
     })
     for (const { place } of asked) this.#ask(place, 'delta')
-    await clock.advance(1_000)
+    await clock.advance(10_000)
     for (const { target, from } of asked) {
       const told = target.taken.slice(from).map((one) => (one.type === 'event' ? one.event.attributes.type : one.type))
       if (lives.resync === 'off') assert.deepEqual(told, [eventTypes.snapshotBegin, eventTypes.snapshotEnd], 'I7')

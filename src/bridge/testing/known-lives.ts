@@ -136,6 +136,27 @@ const histories = {
     sinks: [plain, plain],
     writeMs: 200,
   },
+  'what a stream owes that begins anew in its process stays noted, though the catch-up before it has just ended': {
+    steps: [
+      { type: 'pass', ms: 300 },
+      { type: 'pass', ms: 4_200 },
+      ...Array.from({ length: 12 }, () => put(1, 'a', 1)),
+      { type: 'move' },
+      { type: 'pass', ms: 2_100 },
+      { type: 'down', sink: 0 },
+      put(0, 'a', 7),
+      put(0, 'a', 7),
+      put(0, 'a', 7),
+      { type: 'pass', ms: 20_000 },
+      { ...kill, forgets: 'compact' },
+      settled,
+    ],
+    sinks: [
+      { ...plain, queueEvents: 6, latencyMs: 1_200, isRequired: true },
+      { ...plain, policy: 'block', queueEvents: 80, latencyMs: 270, isRequired: true },
+    ],
+    writeMs: 200,
+  },
   'another view is noted with what it makes its sink owed, or not at all': {
     steps: [{ type: 'review', sink: 0, view: 'only a' }, settled, kill, { ...kill, records: 1 }],
     sinks: [plain, plain],
