@@ -47,7 +47,7 @@ for (const status of [500, 503]) {
     assert.equal(ready, 200, 'a receiver that is away is no reason to restart the bridge')
     assert.match(
       await stand.readiness('receiver'),
-      new RegExp(`^\\[\\+\\] sink receiver: connected, degraded: .*127.0.0.1:\\d+ answered ${status}$`),
+      new RegExp(`^\\[!\\] sink receiver: connected, degraded: .*127.0.0.1:\\d+ answered ${status}$`),
     )
     const refused = receiver.answered.get(String(status)) ?? 0
     receiver.answer = () => ({ type: 'take' })
