@@ -6,7 +6,8 @@ import type { Uid } from '../kube/object.ts'
 import type { StateRecord } from '../state/record.ts'
 import { ArrayDisk, DurableStore } from './testing/durable-store.ts'
 import { HistoryServer } from './testing/history-server.ts'
-import { streamName as stream, streamToAudit } from './testing/stream-kit.ts'
+import { streamName as stream } from './testing/life.ts'
+import { streamToAudit } from './testing/stream-kit.ts'
 
 /** Says when objects are noted that a sink is about to be told of. */
 class WatchedStore extends DurableStore {

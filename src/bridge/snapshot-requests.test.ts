@@ -5,7 +5,8 @@ import { bench } from '../delivery/scripted-sink.ts'
 import { snapshotRequests } from './snapshot-requests.ts'
 import { ArrayDisk, DurableStore } from './testing/durable-store.ts'
 import { HistoryServer } from './testing/history-server.ts'
-import { streamName, streamToAudit } from './testing/stream-kit.ts'
+import { streamName } from './testing/life.ts'
+import { streamToAudit } from './testing/stream-kit.ts'
 
 /** A stream that is synced, over a sink that takes everything. */
 async function synced() {

@@ -21,7 +21,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Audience, ResyncOptions, SnapshotStore } from '../reconcile/audience.ts'
 import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from '../reconcile/change.ts'
 import { identityOfKey } from '../reconcile/held.ts'
-import { type PastOfServer, planStart, type StartPlan } from '../reconcile/ladder.ts'
+import { type PastOfServer, planStart, restoredStart, type StartPlan } from '../reconcile/ladder.ts'
 import { Reconciler } from '../reconcile/reconciler.ts'
 import type { Verified, VerifiedServer } from '../reconcile/verifier.ts'
 import { Ledger } from '../state/ledger.ts'
@@ -363,8 +363,7 @@ export class BridgeStream {
   /** The first list is of a restored server, and nothing was offered yet. */
   async #beginAnew(ledger: Ledger, drain: AbortSignal): Promise<void> {
     await this.#noteRestored(ledger, drain)
-    const debt = { kind: 'restored', cause: 'restored' } as const
-    const start = { watermark: undefined, skips: 'nothing', debt } as const
+    const start = { ...restoredStart, watermark: undefined }
     for (const output of this.#outputs) output.start(ledger, start, () => this.#notes.noteSoon())
   }
 

@@ -122,7 +122,7 @@ export class Copy {
     if (typeof cluster !== 'string') throw new TypeError(`an event of type ${type} has no attribute cluster`)
     if (typeof stream !== 'string') throw new TypeError(`an event of type ${type} has no attribute stream`)
     const key = keyOf(cluster, stream)
-    const copy = this.#streams.get(key) ?? new StreamCopy(this.#arrival)
+    const copy = this.#streams.get(key) ?? new StreamCopy({ cluster, stream, arrival: this.#arrival })
     const effect = copy.apply(event)
     this.#streams.set(key, copy)
     return effect

@@ -39,10 +39,10 @@ interface SnapshotEnd {
 const MOST_EARLY = 8
 
 export class StreamCopy {
+  readonly #cluster: string
+  readonly #stream: string
   /** Of the last event. */
   #source = ''
-  #cluster = ''
-  #stream = ''
   readonly #arrival: Arrival
   readonly #entries = new Map<string, Entry>()
   readonly #members = new SetDigest()
@@ -60,7 +60,13 @@ export class StreamCopy {
   /** Objects that the running snapshot accounts for. */
   #covered = 0
 
-  constructor(arrival: Arrival) {
+  constructor({
+    cluster,
+    stream,
+    arrival,
+  }: { readonly cluster: string; readonly stream: string; readonly arrival: Arrival }) {
+    this.#cluster = cluster
+    this.#stream = stream
     this.#arrival = arrival
   }
 
@@ -84,8 +90,6 @@ export class StreamCopy {
   apply(event: Decoded): Effect {
     const effect = this.#step(event)
     this.#source = event.attributes.source
-    this.#cluster = text(event.attributes, 'cluster')
-    this.#stream = text(event.attributes, 'stream')
     const { id, begin, end } = this.#snapshot ?? {}
     if (id === undefined || begin === undefined || end === undefined) return effect
     if (end.data.snapshot.mode === 'full') {
@@ -164,7 +168,7 @@ export class StreamCopy {
     const { resourceversion } = attributes
     return {
       source: attributes.source,
-      stream: text(attributes, 'stream'),
+      stream: this.#stream,
       subject: text(attributes, 'subject'),
       uid,
       resourceVersion: typeof resourceversion === 'string' ? resourceversion : undefined,

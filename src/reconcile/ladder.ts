@@ -78,6 +78,12 @@ export interface SinkStart {
   readonly debt: { readonly kind: DebtKind; readonly cause: DebtCause } | undefined
 }
 
+/** Of a sink whose server has another history: what was settled in the one before says nothing. */
+export const restoredStart: Omit<SinkStart, 'watermark'> = {
+  skips: 'nothing',
+  debt: { kind: 'restored', cause: 'restored' },
+}
+
 /** Rejects if the server does not answer: then nothing has been decided. */
 export async function planStart(options: LadderOptions, signal: AbortSignal): Promise<StartPlan> {
   const { state, keeps, sinks, server } = options
@@ -195,8 +201,7 @@ function announceDebts(options: LadderOptions, checkpoint: ResourceVersion, seen
 }
 
 function announceRestored(options: LadderOptions): StartPlan {
-  const debt = { kind: 'restored', cause: 'restored' } as const
-  const starts = startsOf(options, () => ({ debt, skips: 'nothing' }))
+  const starts = startsOf(options, () => restoredStart)
   return { ...announced, seen: undefined, sinks: starts, isRestored: true }
 }
 

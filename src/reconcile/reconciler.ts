@@ -18,7 +18,7 @@ import type { Audience, ResyncOptions, SnapshotStore } from './audience.ts'
 import type { Change, Notable, Snapshot, SnapshotOutcome, SnapshotRequest } from './change.ts'
 import { type Admits, Members } from './members.ts'
 import { Schedule } from './schedule.ts'
-import { Snapshots } from './snapshots.ts'
+import { Snapshots, STOPPED } from './snapshots.ts'
 import { type Verified, type VerifiedServer, Verifier } from './verifier.ts'
 
 export interface ReconcilerOptions<T extends KubeObject, A extends Audience> {
@@ -164,7 +164,7 @@ export class Reconciler<T extends KubeObject = KubeObject, A extends Audience = 
       await this.#verifier?.[Symbol.asyncDispose]()
       for (const snapshots of this.#snapshots.values()) snapshots[Symbol.dispose]()
     }
-    if (this.#position) yield* this.#abort(this.#position, 'the stream was stopped')
+    if (this.#position) yield* this.#abort(this.#position, STOPPED)
   }
 
   #createVerifier(): Verifier<T> | undefined {

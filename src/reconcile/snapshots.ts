@@ -55,7 +55,8 @@ const AT_ONCE = 100
 /** Objects that are looked at for that in one go. */
 const LOOKS_AT_ONCE = 10_000
 
-const STOPPED = 'the stream was stopped'
+/** Why there will be no end. */
+export const STOPPED = 'the stream was stopped'
 
 const REPEAT = { initialMs: 60_000, maxMs: 3_600_000 } as const
 

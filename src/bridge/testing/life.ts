@@ -22,7 +22,7 @@ import { Connection, Target } from './target.ts'
 import { routesOf, type ViewName } from './views.ts'
 
 export const streamName = 's/pods'
-const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
+export const pods: Resource = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }
 const RESYNC_MS = 300_000
 const moved = new KubeError('not-found', 'it is read in another version')
 

@@ -7,6 +7,7 @@ import { Output } from '../output.ts'
 import { pastOf } from '../past-of-server.ts'
 import { BridgeStream, type BridgeStreamOptions } from '../stream.ts'
 import type { HistoryServer } from './history-server.ts'
+import { pods, streamName } from './life.ts'
 
 export interface StreamParts extends Pick<BridgeStreamOptions, 'store'> {
   readonly server: HistoryServer
@@ -15,8 +16,6 @@ export interface StreamParts extends Pick<BridgeStreamOptions, 'store'> {
   /** Until then its informer reads. */
   readonly signal: AbortSignal
 }
-
-export const streamName = 's/pods'
 
 /** What fails is thrown, unless `onError` takes it. */
 export function streamToAudit(
@@ -42,7 +41,7 @@ export function streamToAudit(
         onSnapshot: (snapshot, outcome) => ended('audit', snapshot, outcome),
       }),
     ],
-    discover: async () => ({ group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true }),
+    discover: async () => pods,
     past: () => pastOf(server, 3),
     informer: () => {
       const informer = new Informer(server, { scope: 'whole', clock, onError: () => {} })
